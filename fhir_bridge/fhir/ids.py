@@ -36,6 +36,10 @@ class MissingPart(ValueError):
 
 def _content(parts: Sequence[str | None], first: int, optional: frozenset[int]) -> bytes:
     """What is hashed of parts, each with its length before it; `first` is the position of the first of them."""
+    if len(parts) == 1 and (only := parts[0]):
+        encoded = only.encode()
+        length = len(encoded)
+        return (_LENGTHS[length] if length < 256 else length.to_bytes(4, "big")) + encoded
     content: list[bytes] = []
     for position, part in enumerate(parts, first):
         if part:

@@ -10,15 +10,17 @@ Only for mappings that ship with the project: of any other it is not known wheth
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
+from fhir_bridge.fhir.ids import IdKey
 from fhir_bridge.mapping.compiled import CompiledMapping
 from fhir_bridge.mapping.runtime import Context, JsonOutput, Output
 
 __all__ = ["Alike", "AlikeBlock", "AlikeOutputs", "AlikeRecord"]
 
-Alike = tuple[Hashable, Sequence[bytes]]
-"""What records that are alike have in common, and the JSON of what is a record's own, in the order of the output."""
+Alike = tuple[Hashable, Sequence[str], str]
+"""What records that are alike have in common, the JSON of what is a record's own, in the order of the output, and the
+last part of the output's key, of which all others are common."""
 
 _MOST = 4_000
 """Likenesses that are remembered: 2.5 KB each."""
@@ -55,42 +57,37 @@ class AlikeBlock(Protocol):
 class _Example:
     """What one of a likeness became; `sure` when another one did so too."""
 
-    __slots__ = ("identify", "kind", "part", "patients", "pieces", "rule", "scope", "status", "sure", "time")
+    __slots__ = ("begun", "kind", "part", "patients", "pieces", "rule", "status", "sure", "time")
 
-    def __init__(
-        self, output: JsonOutput, pieces: list[bytes], scope: str, identify: Callable[..., Any]
-    ) -> None:
+    def __init__(self, output: JsonOutput, pieces: list[str], begun: tuple[Any, int]) -> None:
         self.kind, self.rule, self.time = output.type, output.rule, output.time
         self.status, self.patients, self.part = output.status, output.patients, output.part
         self.pieces = pieces
-        self.scope = scope
-        self.identify = identify
+        self.begun = begun
         self.sure = False
 
-    def filled(self, identity: str, own: Sequence[bytes]) -> bytes:
+    def filled(self, identity: str, own: Sequence[str]) -> bytes:
         """The output with another id and other values."""
         pieces = self.pieces.copy()
-        pieces[1::2] = (_identity(identity), *own)
-        return b"".join(pieces)
+        pieces[1] = f'"id":"{identity}"'
+        pieces[3::2] = own
+        return "".join(pieces).encode()
 
-    def output(self, record: AlikeRecord, own: Sequence[bytes], context: Context) -> Output | None:
+    def output(self, locator: str, own: Sequence[str], key: str) -> Output:
         """What a record becomes that is like the example."""
-        (item,) = record.scope(self.scope)
-        identified = self.identify(context, item, ())
-        if identified is None:
-            return None
-        identity: str = identified[0]
+        identity = IdKey.id_after(self.begun, key)
         return JsonOutput(
-            self.kind, identity, self.filled(identity, own), self.rule, self.time, record.locator, self.status,
+            self.kind, identity, self.filled(identity, own), self.rule, self.time, locator, self.status,
             self.patients, self.part,
         )  # fmt: skip
 
-    def is_like(self, output: Output, own: Sequence[bytes]) -> bool:
+    def is_like(self, output: Output, own: Sequence[str], key: str) -> bool:
         """Whether an output is the example's with other values."""
         same = (output.type, output.rule, output.time, output.patients, output.part)
         return (
             isinstance(output, JsonOutput)
             and same == (self.kind, self.rule, self.time, self.patients, self.part)
+            and IdKey.id_after(self.begun, key) == output.id
             and self.filled(output.id, own) == output.json
         )
 
@@ -114,22 +111,26 @@ class AlikeOutputs:
         nothing: list[Output | None] = [None] * len(block.block)
         results = nothing.copy()
         self._mapping.begin(block, context)
+        known = self._known
         try:
             for place, record in enumerate(block.block):
                 alike = record.alike
-                example = self._known.get(alike[0]) if alike is not None else None
-                if alike is not None and example is not None and example.sure:
-                    results[place] = example.output(record, alike[1], context)
+                if alike is None:
+                    continue
+                common, own, key = alike
+                example = known.get(common)
+                if example is not None and example.sure:
+                    results[place] = example.output(record.locator, own, key)
         except Exception:  # noqa: BLE001 - whoever converts them one by one reports it
             return nothing
         return nothing if context.issues else results
 
-    def learn(self, record: AlikeRecord, outputs: Sequence[Output]) -> None:
+    def learn(self, record: AlikeRecord, outputs: Sequence[Output], context: Context) -> None:
         """Note what a record became without any issue."""
         alike = record.alike
         if alike is None or len(outputs) != 1:
             return
-        common, own = alike
+        common, own, key = alike
         (output,) = outputs
         known = self._known
         if common not in self._once:  # most insertions and deletions never come again
@@ -139,27 +140,58 @@ class AlikeOutputs:
         elif common not in known:
             if len(known) >= _MOST:
                 known.clear()
-            known[common] = self._example(output, own)
+            known[common] = self._example(record, output, own, key, context)
         elif (example := known[common]) is not None and not example.sure:
-            example.sure = example.is_like(output, own)
+            example.sure = example.is_like(output, own, key)
             if not example.sure:
                 known[common] = None
 
-    def _example(self, output: Output, own: Sequence[bytes]) -> _Example | None:
+    def _example(
+        self, record: AlikeRecord, output: Output, own: Sequence[str], key: str, context: Context
+    ) -> _Example | None:
         scope, identify = self._rules.get(output.rule, ("", None))
         if identify is None or not isinstance(output, JsonOutput):
             return None
-        pieces = _split(output.json, (_identity(output.id), *own))
-        return None if pieces is None else _Example(output, pieces, scope, identify)
+        pieces = _split(output.json.decode(), (f'"id":"{output.id}"', *own))
+        begun = _begun(identify, list(record.scope(scope)), key, context)
+        return None if pieces is None or begun is None else _Example(output, pieces, begun)
 
 
-def _identity(identity: str) -> bytes:
-    return b'"id":"%b"' % identity.encode()
+class _Parts:
+    """Notes of which parts an id is made."""
+
+    def __init__(self, key: IdKey) -> None:
+        self._key = key
+        self.noted: list[tuple[tuple[str | None, ...], frozenset[int]]] = []
+
+    def id(self, *parts: str | None, optional: frozenset[int] = frozenset()) -> str:
+        """As of the key."""
+        self.noted.append((parts, optional))
+        return self._key.id(*parts, optional=optional)
 
 
-def _split(text: bytes, own: Sequence[bytes]) -> list[bytes] | None:
+def _begun(
+    identify: Callable[..., Any], items: Sequence[Any], key: str, context: Context
+) -> tuple[Any, int] | None:
+    """The id of an object without the last part of its key; None where that is not `key`."""
+    if len(items) != 1:
+        return None
+    site_key = context.key
+    noting = _Parts(site_key)
+    context.key = cast("IdKey", noting)
+    try:
+        identify(context, items[0], ())
+    finally:
+        context.key = site_key
+    if len(noting.noted) != 1:
+        return None
+    parts, optional = noting.noted[0]
+    return site_key.begun(*parts[:-1], optional=optional) if parts[-1] == key else None
+
+
+def _split(text: str, own: Sequence[str]) -> list[str] | None:
     """A text around each of its own values; None where one is not in it once, in this order."""
-    pieces: list[bytes] = []
+    pieces: list[str] = []
     start = 0
     for value in own:
         place = text.find(value, start)

@@ -368,12 +368,15 @@ class ShardRun:
         unmapped = context.unmapped.copy()
         several = _alike_block(block) if self.alike is not None else None
         parts = self._of_others(block) if several is None else self._of_alike(several)
-        if parts is None or any(check(output) for part in parts for output in part):
+        if parts is None:
             context.unmapped = unmapped
             return None
         for part, item in zip(parts, items, strict=True):
             for output in part:
                 output.locator = item.locator
+                if check(output):
+                    context.unmapped = unmapped
+                    return None
         return parts
 
     def _of_others(self, block: RecordBlock) -> list[list[Output]] | None:
@@ -390,7 +393,7 @@ class ShardRun:
         if parts is None:
             return None
         for item, part in zip(others, parts, strict=True):
-            alike.learn(item, part)
+            alike.learn(item, part, self.context)
         rest = iter(parts)
         return [next(rest) if output is None else [output] for output in known]
 

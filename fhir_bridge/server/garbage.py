@@ -23,7 +23,10 @@ LARGE_BUFFER = 512 * 1024
 """Bytes from which on a buffer is the system's again as soon as it is freed."""
 ARENAS = 2
 """Heaps of the C library, which each thread would otherwise have for itself and keep."""
-_MMAP_THRESHOLD, _ARENA_MAX = -3, -8
+FREE_HEAP = 8 * 1024 * 1024
+"""Free bytes at a heap's end that are kept: what an answer of some megabytes is made of is not the system's in between,
+which takes as long as to make it."""
+_MMAP_THRESHOLD, _ARENA_MAX, _TRIM_THRESHOLD = -3, -8, -1
 """Names of `mallopt` (glibc's malloc.h)."""
 MOST_PAUSES = 24
 """After so many in which there always was a request, it is done all the same."""
@@ -46,6 +49,7 @@ def _give_back_large_buffers() -> None:
     # A fixed threshold also ends glibc's own adaptation, which raises it with every freed buffer up to 32 MB.
     mallopt(_MMAP_THRESHOLD, LARGE_BUFFER)
     mallopt(_ARENA_MAX, ARENAS)
+    mallopt(_TRIM_THRESHOLD, FREE_HEAP)
 
 
 async def collect_in_pauses(admission: Admission) -> None:

@@ -238,9 +238,10 @@ class KeptFiles:
         # Without criteria the rules look at type, patient and labels alone, which all without labels have in common.
         plain = not any(rule.criteria for rule in access.rules_for("Observation", interaction))
         unlabelled = allowed(access, _UNLABELLED, interaction, people, owners)
+        labels = _Labels()
 
         def may(content: KeptContent) -> bool:
-            if plain and not _labelled(content):
+            if plain and not labels.are_on(content):
                 return unlabelled
             item = index(content.resource, content.id, self._dictionaries.definitions)
             return allowed(access, item, interaction, people, owners)
@@ -250,18 +251,34 @@ class KeptFiles:
 
 _UNLABELLED = Indexed("Observation", "", (), Owners(()), (), ())
 
-_WITHOUT_LABELS = re.compile(
-    rb'\{"resourceType":"Observation","id":"[^"\\]*","meta":\{'
+
+_UNLABELLED_META = re.compile(
+    rb'\{"resourceType":"Observation","id":"[^"\\]*(","meta":\{'
     rb'(?:"extension":\[\{"url":"[^"\\]*","extension":\[[^\[\]]*\]\}\],)?'
-    rb'"source":"[^"\\]*"(?:,"profile":\["[^"\\]*"\])?\},'
+    rb'"source":"[^"\\]*"(?:,"profile":\["[^"\\]*"\])?\},)'
 )
 """How an Observation begins that says whence it comes, and has no labels: most are not parsed to know that."""
+_AFTER_ID = len('{"resourceType":"Observation","id":"') + 32
 
 
-def _labelled(content: KeptContent) -> bool:
-    if content.text is not None and _WITHOUT_LABELS.match(content.text):
-        return False
-    return bool(content.resource.get("meta", {}).get("security"))
+class _Labels:
+    """Which contents have labels. Those of one file begin alike, but for their ids."""
+
+    def __init__(self) -> None:
+        self._unlabelled = b""
+
+    def are_on(self, content: KeptContent) -> bool:
+        """Whether a content has any."""
+        text = content.text
+        if text is not None:
+            if self._unlabelled and text.startswith(self._unlabelled, _AFTER_ID):
+                return False
+            match = _UNLABELLED_META.match(text)
+            if match is not None:
+                if match.start(1) == _AFTER_ID:
+                    self._unlabelled = match[1]
+                return False
+        return bool(content.resource.get("meta", {}).get("security"))
 
 
 async def _set_contents(

@@ -54,14 +54,23 @@ class Unread:
     def count(self, line: Line) -> None:
         """Count what is left of a line."""
         layout, columns = line.layout, line.columns
-        if layout is not None and self._fixed and "=." not in columns[7]:
-            sample = columns[9]
-            if ":." not in sample and "::" not in sample and sample.count(":") == layout.width:
-                self._alike[layout] = self._alike.get(layout, 0) + 1
-                if columns[2] != "." and not self._identified(columns[2], several=False):
-                    self._counts["ID"] += 1
-                return
-        self._count(line)
+        if layout is None or not self.count_text(layout, "\t".join(columns), columns[2]):
+            self._count(line)
+
+    def count_text(self, layout: Layout, text: str, identifiers: str) -> bool:
+        """Count what is left of a line of the usual form by its text; False of one that has to be read for that."""
+        if (
+            not self._fixed
+            or "=." in text
+            or ":." in text
+            or "::" in text
+            or text.count(":", text.rfind("\t")) != layout.width
+        ):
+            return False
+        self._alike[layout] = self._alike.get(layout, 0) + 1
+        if identifiers != "." and not self._identified(identifiers, several=False):
+            self._counts["ID"] += 1
+        return True
 
     def _count(self, line: Line) -> None:
         alternates = line.alternates

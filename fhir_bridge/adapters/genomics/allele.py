@@ -23,7 +23,7 @@ from fhir_bridge.adapters.genomics.usage import FRACTIONS
 from fhir_bridge.adapters.genomics.values import Value
 from fhir_bridge.fhir.datatypes import Code
 
-__all__ = ["POPULATIONS", "Allele", "Effect"]
+__all__ = ["POPULATIONS", "Allele", "Effect", "is_dbsnp"]
 
 
 POPULATIONS = {
@@ -37,7 +37,8 @@ POPULATIONS = {
 """INFO keys of population frequencies, as ClinVar's VCF and common annotators write them."""
 
 
-def _is_dbsnp(name: str) -> bool:
+def is_dbsnp(name: str) -> bool:
+    """Whether a name is an id of dbSNP."""
     return name[:2] == "rs" and name.isascii() and name[2:].isdecimal()
 
 
@@ -194,8 +195,8 @@ class Allele:
         line = self.line
         if len(line.alternates) > 1:
             return []
-        ids = [Code(name) for name in line.identifiers if _is_dbsnp(name)]
-        if line.file.has_dbsnp and (number := line.text("RS")) and _is_dbsnp(name := f"rs{number}"):
+        ids = [Code(name) for name in line.identifiers if is_dbsnp(name)]
+        if line.file.has_dbsnp and (number := line.text("RS")) and is_dbsnp(name := f"rs{number}"):
             ids += [] if name in ids else [Code(name)]
         return ids
 

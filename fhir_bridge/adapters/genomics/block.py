@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
+from fhir_bridge.adapters.genomics.cached_property import cached
+from fhir_bridge.adapters.genomics.line import Line
+from fhir_bridge.adapters.genomics.plain_record import PlainRecord
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.plugins import IssueLike
 
@@ -19,10 +22,14 @@ class VcfBlock(VcfRecord):
 
     def __init__(self, items: Sequence[VcfRecord]) -> None:
         first = items[0]
-        super().__init__(
-            first.locator, time=first.time, records=len(items), file=first.file, line=first.line, issues=[]
-        )
+        super().__init__(first.locator, time=first.time, records=len(items), file=first.file, issues=[])
+        del self.line
         self.block = items
+
+    @cached
+    def line(self) -> Line | None:
+        """The first line."""
+        return self.block[0].line
 
     def among(self, items: Sequence[VcfRecord]) -> VcfBlock:
         """Some of its lines."""
@@ -48,22 +55,23 @@ class VcfBlock(VcfRecord):
         file = self.file
         assert file is not None
         account = file.account
-        if account is not None:
-            for item in self.block:
-                account.count(item.line)
+        last = self.block[-1]
         for item in self.block:
-            assert item.line is not None
-            for call in item.line.calls:
-                file.study_of[call.name].written += len(call.alleles)
-        # Lines, calls and alleles name each other: without their lists they go at once. The reader asks the last line.
-        for item in self.block[:-1]:
-            line = item.line
-            assert line is not None
-            for call in line.calls:
-                call.alleles.clear()
-            line.calls = []
-            if "twins" in line.__dict__:
-                line.twins.clear()
+            if not isinstance(item, PlainRecord) or item.known_line is not None:
+                line = item.line
+                assert line is not None
+                if account is not None:
+                    account.count(line)
+                for call in line.calls:
+                    file.study_of[call.name].written += len(call.alleles)
+                if item is not last:  # which the reader asks
+                    _forget(line)
+            else:
+                if account is not None and not account.count_text(
+                    item.shape_of_line.layout, item.text, item.groups[2]
+                ):
+                    account.count(item.line)
+                file.studies[0].written += 1
 
     def scope(self, name: str) -> Iterable[Any]:
         """The objects of a scope, of all lines."""
@@ -94,3 +102,12 @@ def _together(waiting: Sequence[VcfRecord]) -> Iterator[VcfRecord]:
         yield VcfBlock(waiting)
     else:
         yield from waiting
+
+
+def _forget(line: Line) -> None:
+    """Lines, calls and alleles name each other: without their lists they go at once."""
+    for call in line.calls:
+        call.alleles.clear()
+    line.calls = []
+    if "twins" in line.__dict__:
+        line.twins.clear()

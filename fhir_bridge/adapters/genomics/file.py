@@ -64,6 +64,10 @@ class LineAccount(Protocol):
     def count(self, line: Any, /) -> None:
         """Count what is left of a line."""
 
+    def count_text(self, layout: Any, text: str, identifiers: str, /) -> bool:
+        """The same by the text of a line of the usual form; False of one that has to be read for that."""
+        ...
+
     def issues(self) -> Iterator[Issue]:
         """What was counted."""
         ...

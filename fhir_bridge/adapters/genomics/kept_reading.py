@@ -5,20 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice, takewhile
+from itertools import count, islice, takewhile
 from pathlib import Path
 from typing import Any
 
-from fhir_bridge.adapters.genomics.allele import Allele
+from fhir_bridge.adapters.genomics.allele import Allele, is_dbsnp
 from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.block import in_blocks
+from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.file import Studied, VcfFile
 from fhir_bridge.adapters.genomics.header import HeaderError
 from fhir_bridge.adapters.genomics.line_reader import LineReader
 from fhir_bridge.adapters.genomics.model import VcfModel
 from fhir_bridge.adapters.genomics.options import OptionError, Options
 from fhir_bridge.adapters.genomics.plain_lines import PlainLines
+from fhir_bridge.adapters.genomics.plain_record import PlainRecord
 from fhir_bridge.adapters.genomics.query import Change, Interval, ObservedVariant, merged, reach
 from fhir_bridge.adapters.genomics.reader import read_header, read_vcf
 from fhir_bridge.adapters.genomics.record import VcfRecord
@@ -160,7 +162,7 @@ class KeptReader:
                 places = [*places, *self._elsewhere(changes)]
             lines_of = _lines(tabix, self._file, places)
             chosen = lines_of if takes is None else filter(takes, lines_of)
-            yield from in_blocks(reader.read(line.encode(), number) for number, line in enumerate(chosen, 1))
+            yield from in_blocks(map(reader.read_text, chosen, count(1)))
 
     def _elsewhere(self, changes: Sequence[Change]) -> list[Interval]:
         reference = None if self._file is None else self._file.reference
@@ -197,31 +199,53 @@ def more_than_bases(line: str) -> bool:
 _BASES = re.compile("[ACGTNacgtn,]+")
 
 
+class _VariantOfLine(ObservedVariant):
+    """The variant of a line of the usual form. Its names are read where somebody asks for them."""
+
+    inner = outer = None
+    structural = False
+    genes: frozenset[str] = frozenset()
+    present = True
+
+    def __init__(self, record: PlainRecord, accession: str) -> None:
+        kind = record.kind
+        start = record.position - 1
+        self.accession = accession
+        self.interval = Interval(accession, start, start + 1 + kind.width)
+        self.bases = kind.bases
+        self._kind = kind
+        self._position = record.position
+        self._identifier = record.groups[2]
+        # Of most the line is needed no more.
+        self._record = record if kind.named is None and not kind.unnamed else None
+
+    @property
+    def source_class(self) -> str | None:  # type: ignore[override]
+        """As of the allele."""
+        stated: str | None = self._kind.allele["source_class"]
+        return stated
+
+    @cached
+    def names(self) -> frozenset[str]:
+        """SPDI, HGVS and dbSNP ids."""
+        identifier = (self._identifier,) if is_dbsnp(self._identifier) else ()
+        if self._record is None:
+            return frozenset((*self._kind.names(self._position), *identifier))
+        allele = self._record.line.calls[0].alleles[0]
+        assert isinstance(allele, Allele)
+        stated = (allele.hgvs_g, allele.spdi, *identifier)
+        return frozenset(name for name in stated if name is not None)
+
+
 def plain_variant(record: object) -> ObservedVariant | None:
     """What the one Observation that the shipped mapping makes of a line of the usual form says of its variant.
 
     None of another line, or one on a contig without accession: its Observation says it.
     """
-    if not isinstance(record, VcfRecord) or not record.plain or record.line is None:
+    if not isinstance(record, PlainRecord) or not record.together:
         return None
-    line = record.line
-    allele, accession = line.calls[0].alleles[0], line.accession
-    if accession is None or not isinstance(allele, Allele):
-        return None
-    names = [name for name in (allele.hgvs_g, allele.spdi, *allele.identifiers) if name is not None]
-    interval = Interval(accession, line.pos - 1, line.pos - 1 + len(line.ref))
-    return ObservedVariant(
-        interval,
-        None,
-        None,
-        (line.ref, allele.alt),
-        frozenset(names),
-        False,  # structural
-        allele.source_class,
-        frozenset(),
-        True,  # present
-        accession,
-    )
+    accession = record.kind.line["accession"]
+    return None if accession is None else _VariantOfLine(record, accession)
 
 
 def samples_of(path: Path) -> tuple[str, ...]:

@@ -21,7 +21,7 @@ from fhir_bridge.adapters.genomics.local_alleles import local_places
 from fhir_bridge.adapters.genomics.tiers import tiered_depths
 from fhir_bridge.adapters.genomics.values import Value, decimal, item, whole
 
-__all__ = ["Call", "Earlier", "Layout", "Line", "Spelled"]
+__all__ = ["Call", "Earlier", "Layout", "Line", "Spelled", "confidence_of"]
 
 Earlier = dict[tuple[str, str], list[object]]
 """What lines of one position say, by sample and variant: one entry for each different call."""
@@ -61,6 +61,11 @@ def _confidence(passed: bool, quality: str | None, site: str = ".") -> str | Non
             return None if quality is not None else "intermediate"
         return "high" if number >= sure else "intermediate"
     return None if number is None else "intermediate"
+
+
+def confidence_of(passed: bool, quality: str, site: str) -> str | None:
+    """How sure a call is that fails no filter, by GQ, else by QUAL."""
+    return _confidence(passed, quality) or _confidence(passed, None, site)
 
 
 class Layout(NamedTuple):
@@ -325,7 +330,7 @@ class Call:
             return "low"
         passed = self.line.columns[6] == "PASS" or self._one("FT") == "PASS"
         quality = self._one("GQ")
-        return _confidence(passed, quality) or _confidence(passed, None, self.line.columns[5])
+        return confidence_of(passed, quality, self.line.columns[5])
 
     @property
     def reads(self) -> Reads | None:

@@ -24,6 +24,7 @@ from fhir_bridge.adapters.genomics.fragments import Fragments
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Earlier, Line
 from fhir_bridge.adapters.genomics.plain_lines import PlainLines
+from fhir_bridge.adapters.genomics.plain_record import PlainRecord
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.relations import Relations
 from fhir_bridge.adapters.genomics.spellings import Spellings
@@ -41,6 +42,9 @@ _LOST_CALL = frozenset(("FB-VCF-026", "FB-VCF-040", "FB-VCF-041"))
 
 _MOST_JOINED = 50_000
 """Lines of a contig with variants that have an effect together."""
+
+
+_UNCHANGED: frozenset[tuple[int, str, str]] = frozenset()
 
 
 class OutsideRegions(Exception):
@@ -69,6 +73,7 @@ class LineReader:
         self.unpaired: int | None = None
         self.relations = [Relations() for _ in file.studies]
         self._before: Line | None = None
+        self._passed: PlainRecord | None = None
         self._apart: dict[tuple[str, int], Earlier] = {}
         self._heads: dict[tuple[str, ...], int] = {}
         self._headed: Line | None = None
@@ -99,20 +104,45 @@ class LineReader:
     def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:
         """The record of one line: read, skipped with its reason, or rejected with it."""
         file = self.file
-        locator = f"{file.name}:{number}"
         if isinstance(item, OverlongLine):
-            limit = file.options.max_line
+            limit, locator = file.options.max_line, f"{file.name}:{number}"
             return self.lost(number, issue("FB-VCF-022", f"the line has more than {limit} bytes", locator))
+        if self._plain.usable and item.isascii():
+            record = self._usual(item.decode(), number)
+            if record is not None:
+                return record
+        return self._read(item, number)
+
+    def read_text(self, text: str, number: int) -> VcfRecord:
+        """The same of a line that is decoded."""
+        record = self._usual(text, number) if self._plain.usable else None
+        return self._read(text.encode(), number) if record is None else record
+
+    def _usual(self, text: str, number: int) -> PlainRecord | None:
+        """The record of a line of the usual form at a position of its own; None of another one."""
+        if self.file.returned and not self._alone():
+            return None
+        spellings = self._spellings
+        record = self._plain.read(text, number, self._last, spellings.changes)
+        if record is None:
+            return None
+        kind = record.kind
+        spellings.go_on(kind.changes(record.position) if kind.offset > 0 else _UNCHANGED)
+        if self._heads:
+            self._heads.clear()
+        self._passed = record
+        # INFO distinguishes symbolic alleles alone.
+        self._last = (kind.contig, record.position, *kind.bases, "")
+        return record
+
+    def _read(self, item: bytes, number: int) -> VcfRecord:
+        file = self.file
+        locator = f"{file.name}:{number}"
         try:
             if not self._strict:
                 check_length(item)
             text = item.decode()
-            if self._plain.usable and self._alone():
-                changes = self._spellings.changes
-                record = self._plain.read(item, text, number, self._last[:2], changes)
-                if record is not None:
-                    self._follow(record.line)
-                    return record
+            self._settle()
             line, issues, reason = self._line(text, number, locator)
         except UnicodeDecodeError as error:
             result = issue("FB-VCF-021", f"byte {error.start + 1} of the line is not UTF-8", locator)
@@ -172,18 +202,19 @@ class LineReader:
 
     def _alone(self) -> bool:
         """Whether what the line before says is no concern of a line at another place."""
-        returned, before = self.file.returned, self._before
-        return not returned or before is None or (before.chrom, before.pos) not in returned
+        returned = self.file.returned
+        if not returned:
+            return True
+        if self._passed is not None:
+            return self._last[:2] not in returned
+        before = self._before
+        return before is None or (before.chrom, before.pos) not in returned
 
-    def _follow(self, line: Line | None) -> None:
-        """Go on behind a line that lies at a position of its own."""
-        assert line is not None
-        columns = line.columns
-        self._before = self._headed = line
-        self._spellings.follow(line)
-        if self._heads:
-            self._heads.clear()
-        self._last = (line.chrom, line.pos, columns[3], columns[4], columns[7])
+    def _settle(self) -> None:
+        """Be ready for a line that may concern the one before."""
+        if self._passed is not None:
+            self._before = self._headed = self._passed.line
+            self._passed = None
 
     def _compound(self, line: Line) -> None:
         """What bcftools csq says of variants together is on the line of one of them; the others point to it."""

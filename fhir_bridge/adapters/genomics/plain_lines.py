@@ -9,24 +9,23 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from operator import itemgetter
+from typing import Any
 
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.allele import POPULATIONS, Allele
 from fhir_bridge.adapters.genomics.allele_filters import STATUS
+from fhir_bridge.adapters.genomics.call_values import checked_keys
 from fhir_bridge.adapters.genomics.called_regions import note_regions
 from fhir_bridge.adapters.genomics.clinvar import CLINVAR_KEYS
 from fhir_bridge.adapters.genomics.definition import Definition
 from fhir_bridge.adapters.genomics.file import VcfFile
-from fhir_bridge.adapters.genomics.findings import BALANCED
-from fhir_bridge.adapters.genomics.format_pattern import sample_pattern
-from fhir_bridge.adapters.genomics.genotype import Genotype
-from fhir_bridge.adapters.genomics.hgvs import trim
-from fhir_bridge.adapters.genomics.issues import issue
+from fhir_bridge.adapters.genomics.format_pattern import repeated, sample_pattern
 from fhir_bridge.adapters.genomics.line import Call, Layout, Line
+from fhir_bridge.adapters.genomics.plain_record import Kind, PlainRecord, Shape
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.reserved import NOT_NEGATIVE, reserved_info
-from fhir_bridge.fhir.datatypes import Code
+from fhir_bridge.adapters.genomics.usage import FRACTIONS
 
 __all__ = ["PlainLines"]
 
@@ -41,11 +40,18 @@ _SHAPES, _KINDS, _LONGEST, _USUAL = 32, 4_000, 12, 2
 _OF_KIND = frozenset(("FB-VCF-043",))
 """What is said of all lines of a kind."""
 
-_FIXED = r"([^\t]+)\t([1-9][0-9]{0,8})\t([A-Za-z0-9_.]+)\t([ACGT]+)\t([ACGT]+)\t(?:\.|[0-9]+(?:\.[0-9]+)?)\t(PASS|\.)\t"
+# Where what follows is no character of a class, nothing is to be tried again (`++`).
+_FIXED = (
+    r"([^\t]++)\t([1-9][0-9]{0,8}+)\t([A-Za-z0-9_.]++)\t([ACGT]++)\t([ACGT]++)\t"
+    r"(\.|[0-9]++(?:\.[0-9]++)?+)\t(PASS|\.)\t"
+)
 _GENOTYPE = "([0-9]/[0-9])"
+_FIXED_GROUPS = 8
+_GROUPED = frozenset(("AD", "DP", "GQ", *FRACTIONS))
+"""FORMAT keys whose values are a line's own in what it becomes."""
 _TEXT = "[!-:<-~]"
-_INTEGER = "[0-9]{1,9}"
-_FLOAT = r"[0-9]+(?:\.[0-9]+)?(?:[eE]-?[0-9]{1,3})?"
+_INTEGER = "[0-9]{1,9}+"
+_FLOAT = r"[0-9]++(?:\.[0-9]++)?+(?:[eE]-?[0-9]{1,3}+)?+"
 
 _COMMON = (
     "_consequences", "acmg", "allelic_state", "alt", "alternate", "change_type", "clinvar", "consequence",
@@ -55,54 +61,6 @@ _COMMON = (
 """What alleles of one kind have in common."""
 _ANNOTATED = frozenset(("_consequences", "consequence", "effects", "frequencies", "gene"))
 """Of these what each line says by itself, where a file has a consequence annotation."""
-
-
-class _Kind:
-    """What lines of one contig, REF, ALT, FILTER and genotype have in common."""
-
-    __slots__ = (
-        "after", "allele", "before", "changed", "genotype", "issues", "last", "line", "named", "offset", "same",
-        "width",
-    )  # fmt: skip
-
-    def __init__(
-        self, line: Line, allele: Allele, common: Sequence[str], issues: Sequence[tuple[str, str]]
-    ) -> None:
-        own = {"calls", "columns", "number", "pos", "raw_info"}
-        self.line = {name: value for name, value in line.__dict__.items() if name not in own}
-        self.allele = {name: getattr(allele, name) for name in common}
-        self.genotype: Genotype = allele.call.genotype
-        self.same = len(set(self.genotype.alleles)) == 1
-        self.width = len(line.ref) - 1
-        place, *self.changed = trim(line.pos, line.ref, allele.alt)
-        self.offset = place - line.pos
-        self.last = line.last_base - self.width
-        self.issues = issues
-        self.named = _around(line, allele)
-        self.after = f":{line.ref}:{allele.alt}"
-        self.before = allele.variant.removesuffix(f"{line.pos}{self.after}")
-        if allele.hgvs_g is None and allele.spdi is None:  # REF and ALT, wherever they are, don't prove them
-            self.allele |= {"hgvs_g": None, "spdi": None}
-
-    def values(self, line: Line, call: Call, position: int, digits: str) -> dict[str, Any]:
-        """What the attributes of an allele are that a line of this kind has."""
-        values = {**self.allele, "call": call, "line": line, "first": position, "last": position + self.width}
-        after_both = self.after
-        values["variant"] = values["key"] = f"{self.before}{digits}{after_both}"
-        if self.named is not None:
-            before, after, before_spdi = self.named
-            values["hgvs_g"] = Code(f"{before}{digits}{after}")
-            values["spdi"] = Code(f"{before_spdi}{position - 1}{after_both}")
-        return values
-
-
-def _around(line: Line, allele: Allele) -> tuple[str, str, str] | None:
-    """Of a substitution what is before and after the position in its g.HGVS, and before it in its SPDI."""
-    if len(line.ref) != 1 or len(allele.alt) != 1 or allele.hgvs_g is None or allele.spdi is None:
-        return None
-    after, after_both = f"{line.ref}>{allele.alt}", f":{line.ref}:{allele.alt}"
-    before = allele.hgvs_g.removesuffix(f"{line.pos}{after}")
-    return before, after, allele.spdi.removesuffix(f"{line.pos - 1}{after_both}")
 
 
 class _Watched(dict[str, Any]):
@@ -139,14 +97,6 @@ def _values_read(line: Line, allele: Allele, common: Sequence[str]) -> set[str]:
     return info.read | fields.read - {"GT"}
 
 
-class _Shape(NamedTuple):
-    """Lines with the same INFO keys and FORMAT."""
-
-    pattern: re.Pattern[str]
-    layout: Layout
-    kinds: dict[tuple[str, ...], _Kind]
-
-
 class PlainLines:
     """Reads lines of the usual form of one file.
 
@@ -165,23 +115,21 @@ class PlainLines:
         )
         annotated = bool(file.consequences)
         self._common = tuple(name for name in _COMMON if not (annotated and name in _ANNOTATED))
-        # An annotated line gives consequences beside its variant.
-        self._together = not (annotated and options.consequences)
-        self._shapes: list[_Shape] = []
+        self._shapes: list[Shape] = []
         self._known: set[tuple[str, str]] = set()
         self._once: set[tuple[str, ...]] = set()
         self._kinds = 0
 
     def read(
         self,
-        item: bytes,
         text: str,
         number: int,
-        after: tuple[str, int],
+        after: tuple[str, int, *tuple[object, ...]],
         changes: frozenset[tuple[int, str, str]] = frozenset(),
-    ) -> VcfRecord | None:
+    ) -> PlainRecord | None:
         """The record of a line that is like an earlier one and lies after a contig's position; None of another one.
 
+        `after`: contig, position, and what does not matter here.
         `changes`: of the position before (`Spellings`); a line that is one of them is another one.
         """
         for shape in self._shapes:
@@ -193,47 +141,27 @@ class PlainLines:
         if shape is not self._shapes[0]:  # the next line is like this one more often than not
             self._shapes.remove(shape)
             self._shapes.insert(0, shape)
-        contig, digits, _, reference, alternate, filters, genotype = match.groups()
+        groups = match.groups()
+        contig, digits, _, reference, alternate, _, filters, genotype = groups[:8]
         kind = shape.kinds.get((contig, reference, alternate, filters, genotype))
         position = int(digits)
-        if (contig, position) in self.file.returned:
+        file = self.file
+        if file.returned and (contig, position) in file.returned:
             return None
         if kind is None or contig != after[0] or not after[1] < position <= kind.last:
             return None
         if changes and (position + kind.offset, *kind.changed) in changes:
             return None
-        file = self.file
-        line = Line.__new__(Line)
-        columns = text.split("\t")
-        line.__dict__ = {**kind.line, "number": number, "columns": columns, "pos": position}
+        record = PlainRecord(file, shape, kind, groups, text, number)
         study = file.studies[0]
-        call = Call(line, study.name, columns[9], kind.genotype)
-        allele = Allele.__new__(Allele)
-        allele.__dict__ = kind.values(line, call, position, digits)
-        call.alleles.append(allele)
-        line.calls = [call]
         file.genotyped += 1
         if file.blocks:
-            note_regions(line)
+            note_regions(record.line)
         study.not_reference += 1
         study.called += 1
         study.variants += 1
         if kind.same:
-            fraction = allele.fraction
-            study.unbalanced += fraction is not None and fraction < BALANCED
-        locator = f"{file.name}:{number}"
-        record = VcfRecord(
-            locator,
-            time=file.time,
-            outcome="read",
-            issues=[issue(code, message, locator) for code, message in kind.issues],
-            file=file,
-            line=line,
-            content=item,
-        )
-        record.plain = self._together
-        record.kind = kind
-        record.joins = 1
+            study.unbalanced += record.shares.unbalanced
         return record
 
     def learn(self, record: VcfRecord) -> None:
@@ -256,7 +184,7 @@ class PlainLines:
         match = shape.pattern.fullmatch("\t".join(columns)) if shape is not None else None
         if shape is None or match is None:
             return
-        contig, _, _, reference, alternate, filters, genotype = match.groups()
+        contig, _, _, reference, alternate, _, filters, genotype = match.groups()[:8]
         kind = contig, reference, alternate, filters, genotype
         if len(reference) + len(alternate) > _USUAL and kind not in self._once:
             # Most insertions and deletions never come again.
@@ -275,10 +203,10 @@ class PlainLines:
             for each in self._shapes:
                 each.kinds.clear()
             self._kinds = 0
-        shape.kinds[kind] = _Kind(line, allele, self._common, issues)
+        shape.kinds[kind] = Kind(line, allele, self._common, issues)
         self._kinds += 1
 
-    def _shape(self, line: Line) -> _Shape | None:
+    def _shape(self, line: Line) -> Shape | None:
         """Pattern and kinds for a line's INFO keys and FORMAT, made where there are none yet."""
         columns = line.columns
         whole = "\t".join(columns)
@@ -292,7 +220,8 @@ class PlainLines:
             or len(self._known) >= _SHAPES
             or not _DECIDING.isdisjoint(line.raw_info)
             or not _FORMAT.isdisjoint(keys)
-            or len(keys) < 2
+            or not 1 < len(keys) == len(set(keys))
+            or keys[0] != "GT"
             or sum(each.key in line.raw_info for each in self.file.consequences) > 1
         ):
             return None
@@ -300,7 +229,24 @@ class PlainLines:
         info = [self._entry(key, value) for key, value in line.raw_info.items()]
         pattern = f"{_FIXED}{';'.join(info) or re.escape(columns[7])}\t{re.escape(columns[8])}\t"
         layout = Layout(tuple(line.raw_info), columns[8], len(keys) - 1)
-        shape = _Shape(re.compile(pattern + sample_pattern(line, _GENOTYPE)), layout, {})
+        grouped = tuple(key for key in keys[1:] if key in _GROUPED)
+        places = {key: place for place, key in enumerate(grouped, _FIXED_GROUPS)}
+        file = self.file
+        file = self.file
+        numeric = {each.key for each in checked_keys(line) if each.definition.numeric}
+        shape = Shape(
+            re.compile(pattern + sample_pattern(line, _GENOTYPE, _GROUPED)),
+            layout,
+            {},
+            places.get("DP", 0),
+            places.get("GQ", 0),
+            # The genotype for what is missing: a kind has one.
+            itemgetter(*(places.get(key, _FIXED_GROUPS - 1) for key in ("AD", *FRACTIONS))),
+            None if file.local or file.tiers else {},
+            file.uses["GQ"].layout == "1",
+            numeric.issuperset({"DP", "GQ"}.intersection(keys)),
+            not file.consequences,
+        )
         self._shapes.append(shape)
         return shape
 
@@ -327,5 +273,4 @@ def _value(definition: Definition) -> str:
     else:
         one = "[!-+\\--:<-~]+"  # without a comma
     count = None if definition.number == "G" else definition.count(1)
-    more = f"{{{count - 1}}}" if count else "*"
-    return rf"(?:\.|{one}(?:,{one}){more})"
+    return repeated(one, count or None)

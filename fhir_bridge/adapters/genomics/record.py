@@ -8,8 +8,6 @@ from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Literal
 
-from orjson import dumps
-
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.delivery import place_of
@@ -17,13 +15,11 @@ from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.line_bytes import header_passages, line_passage, spans_of
 from fhir_bridge.fhir.issues import Issue
-from fhir_bridge.fhir.serialization import decimal_text
 from fhir_bridge.mapping import Alike, Passage, Read, Record, Span
 from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["VcfRecord"]
 
-_SHARE = b'"system":"http://unitsofmeasure.org","code":"1","value"'
 _SAMPLED = 64
 """One place of so many is noted of lines that give nothing but to the kept file; the same ones of every file."""
 
@@ -59,10 +55,6 @@ class VcfRecord(Record):
         self.own = own
         self.content = content
 
-    plain = False
-    """Whether it is a line of the usual form (`PlainLines`) that gives its variant alone."""
-    kind: Any = None
-    """What such a line has in common with others (`PlainLines`)."""
     joins = 0
     """How many alleles it has, where it may be converted together with its neighbours; 0 of any other record."""
 
@@ -89,33 +81,10 @@ class VcfRecord(Record):
             content = b"\t".join((*columns[:8], b"0"))
         return blake2b(self.file.id.encode() + b"\0" + content, digest_size=16).hexdigest()
 
-    @cached
+    @property
     def alike(self) -> Alike | None:
-        """What lines of one kind have in common, and what of the shipped mapping's Observation is this one's own."""
-        line = self.line
-        if not self.plain or line is None or line.file.consequences:
-            return None
-        call = line.calls[0]
-        allele = call.alleles[0]
-        assert isinstance(allele, Allele)
-        hgvs_g, spdi, fraction, reads = allele.hgvs_g, allele.spdi, allele.fraction, call.reads
-        depth = None if reads is None else reads.depths[1]
-        names = allele.identifiers
-        own = [
-            b'"text":' + dumps(call.evidence),
-            b'"low":{"value":%d}' % line.pos,
-            b'"high":{"value":%d}' % (line.pos + len(line.ref) - 1),
-        ]
-        if hgvs_g is not None:
-            own.insert(1, b'"code":"%b"' % hgvs_g.encode())
-        if fraction is not None:
-            own.append(b"{%b:%b}" % (_SHARE, decimal_text(fraction).encode()))
-        if depth is not None:
-            own.append(b'"unit":"reads",%b:%d}' % (_SHARE, depth))
-        own += [b'"code":"%b"' % name.encode() for name in names]
-        if spdi is not None:
-            own.append(b'"code":"%b"' % spdi.encode())
-        return (self.kind, len(names), fraction is None, depth is None, call.confidence), own
+        """Nothing that is known to be like another one; but see `PlainRecord`."""
+        return None
 
     @property
     def bounds(self) -> str:

@@ -31,8 +31,11 @@ class Spellings:
 
     def follow(self, line: Line) -> None:
         """Go on behind a line that spells nothing of what is before it."""
-        columns = line.columns
-        self.changes = _NONE if len(columns[3]) + len(columns[4]) == 2 else _changes(line)
+        self.go_on(_changes(line))
+
+    def go_on(self, changes: frozenset[Change]) -> None:
+        """Go on behind such a line, of whose variants some remain at a later position."""
+        self.changes = changes
         if self._here or self._before:
             self._here, self._before = {}, {}
 

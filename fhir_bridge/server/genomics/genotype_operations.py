@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from starlette.responses import Response
 
@@ -17,7 +16,7 @@ from fhir_bridge.adapters.genomics.query import (
     matches_genotype,
     plain_gene,
 )
-from fhir_bridge.server.genomics.answering import answer, coverage_of, presence, resources
+from fhir_bridge.server.genomics.answering import Entry, answer, coverage_of, presence, resources
 from fhir_bridge.server.genomics.evidence import Evidence, Result
 from fhir_bridge.server.genomics.kept import read_evidence, sought
 from fhir_bridge.server.genomics.operation import GenomicsOperation
@@ -34,7 +33,7 @@ __all__ = [
     "Variants",
 ]
 
-Parameters = list[dict[str, Any]]
+Parameters = list[Entry]
 
 
 class _Ranges(GenomicsOperation):
@@ -92,7 +91,8 @@ class _Ranges(GenomicsOperation):
         return await answer(call, wanted.subject, evidence, parameters)
 
     def _is_in(self, question: RangeQuestion, each: Result) -> bool:
-        return each.variant.present and self.chooses(question, each.variant)
+        variant = each.variant
+        return variant.present and self.chooses(question, variant)
 
 
 class Variants(_Ranges):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
+from itertools import compress
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fhir_bridge.adapters.genomics.query import (
@@ -123,19 +125,33 @@ async def read_evidence(
     return evidence
 
 
-class _Observation(NamedTuple):
-    """An Observation that a line gives, and the Patients whom it is about."""
+class _Observation(Result):
+    """An Observation that a line gives.
 
-    kind: str
-    patients: tuple[str, ...]
-    result: Result
+    Attributes:
+        patients: whom it is about.
+        record: the line, until it is known whether it counts.
+    """
 
+    __slots__ = ("kind", "patients", "record")
 
-class _Line(NamedTuple):
-    """A line, and the Observations that it gives."""
-
-    record: DeliveredRecord
-    observations: Sequence[_Observation]
+    def __init__(
+        self,
+        kind: str,
+        output: Output,
+        tests: frozenset[str],
+        record: DeliveredRecord,
+        content: dict[str, Any] | None = None,
+        variant: ObservedVariant | None = None,
+    ) -> None:
+        self.id = output.id
+        self.text = output.json
+        self.tests = tests
+        self._resource = content
+        self._variant = variant
+        self.kind = kind
+        self.patients = output.patients
+        self.record: DeliveredRecord | None = record
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,8 +199,8 @@ class _Kept:
     async def _add_part(self, file: KeptFile, name: str, part: KeptPart, wanted: Sought) -> bool:
         """Add of a file's part what counts; whether that is enough."""
         batches = self._batches(file, part, name, wanted)
-        while lines := await offloaded(next, batches, None):
-            await self._add(part, lines)
+        while batch := await offloaded(next, batches, None):
+            await self._add(part, batch)
             if self.enough is not None and self.enough(self.evidence):
                 batches.close()
                 return True
@@ -192,8 +208,8 @@ class _Kept:
 
     def _batches(
         self, file: KeptFile, part: KeptPart, sample: str, wanted: Sought
-    ) -> Generator[list[_Line], None, None]:
-        """The lines at places, a few first where a few may be enough. Blocking.
+    ) -> Generator[list[_Observation], None, None]:
+        """What lines at places give, a few first where a few may be enough. Blocking.
 
         Raises:
             TooManyLines. ValueError, OSError: the file can't be read.
@@ -221,80 +237,95 @@ class _Kept:
         key = (file.data, file.id, sample, repr(sorted(file.options.items())))
         reader = _READERS.pop(key, None) or KeptReader(kept)
         takes = more_than_bases if self.structural and shipped else None
-        lines: list[_Line] = []
-        most = MOST if self.enough is None else FEW
-        for record in reader.records(wanted.places, takes, wanted.changes):
-            if record.outcome == "read":
+        variant_of = plain_variant if shipped else None
+        kinds = frozenset(self.kinds)
+        batch: list[_Observation] = []
+        lines, most = 0, MOST if self.enough is None else FEW
+        try:
+            for record in reader.records(wanted.places, takes, wanted.changes):
+                if record.outcome != "read":
+                    continue
                 for each, outputs in convert(record):
-                    stated = plain_variant(each) if shipped else None
-                    observations = [
-                        _observation(output, tests, stated, shipped=shipped)
+                    lines += 1
+                    batch += [
+                        observation
                         for output in outputs
                         if output.type == "Observation"
+                        and (
+                            observation := _observation(
+                                output, tests, cast("DeliveredRecord", each), variant_of
+                            )
+                        ).kind
+                        in kinds
                     ]
-                    lines.append(_Line(cast("DeliveredRecord", each), observations))
-                if len(lines) >= most:
-                    yield lines
-                    lines, most = [], min(MOST, most * 4)
-        if lines:
-            yield lines
-        _READERS[key] = reader
-        while len(_READERS) > _MOST_READERS:
-            _READERS.popitem(last=False)
+                if lines >= most:
+                    most = min(MOST, most * 4)
+                    if batch:
+                        yield batch
+                    batch, lines = [], 0
+            if batch:
+                yield batch
+        except GeneratorExit:  # what was read is enough
+            _give_back(key, reader)
+            raise
+        _give_back(key, reader)
 
-    async def _add(self, part: KeptPart, lines: Sequence[_Line]) -> None:
-        """Add of the lines what counts, and what the caller may see."""
+    async def _add(self, part: KeptPart, batch: Sequence[_Observation]) -> None:
+        """Add of the Observations what counts, and what the caller may see."""
         plugins, evidence = self.call.services.plugins, self.evidence
-        seen = await self._seen(part, lines)
-        for each in seen:
-            evidence.originals.setdefault(each.result.id, each.result.text or b"")
+        own = await self._seen(part, batch)
+        originals = evidence.originals
+        for each in own:
+            originals.setdefault(each.id, each.text or b"")
+        seen: Sequence[Result] = own
         if hooks.redacts(plugins):
-            originals = [each.result for each in seen]
-            texts = await hooks.redact_all(
-                plugins, [each.text or b"" for each in originals], self.call.access
-            )
-            seen = [
-                each._replace(result=Result.of(loads(text), text, each.result.tests))
-                for each, text in zip(seen, texts, strict=True)
-            ]
-        for each in seen:
-            evidence.add(each.kind, (each.result,))
+            texts = await hooks.redact_all(plugins, list(map(attrgetter("text"), own)), self.call.access)
+            seen = [Result.of(loads(text), text, each.tests) for each, text in zip(own, texts, strict=True)]
+        known = {kind: evidence.by_kind.setdefault(kind, {}) for kind in {each.kind for each in own}}
+        for each, result in zip(own, seen, strict=True):
+            known[each.kind].setdefault(result.id, result)
             if each.kind == "variant":
-                _show(each.result)  # by what it says of a variant, which it knows from here on
-                each.result.forget()
+                _show(result)  # by what it says of a variant, which it knows from here on
+                result.forget()
 
-    async def _seen(self, part: KeptPart, lines: Sequence[_Line]) -> list[_Observation]:
-        """What counts of the lines, and what the caller may see, before it is redacted."""
+    async def _seen(self, part: KeptPart, batch: Sequence[_Observation]) -> list[_Observation]:
+        """What counts, and what the caller may see, before it is redacted."""
         kept_files = self.call.services.store.kept_files
-        current = await kept_files.current(part.edition, lambda: [line.record.place for line in lines])
-        contents = [
-            each
-            for counts, line in zip([True] * len(lines) if current is None else current, lines, strict=True)
-            if counts
-            for each in line.observations
-            if each.kind in self.kinds
-        ]
+        current = await kept_files.current(
+            part.edition, lambda: [None if each.record is None else each.record.place for each in batch]
+        )
+        for each in batch:
+            each.record = None
+        counting = batch if current is None else list(compress(batch, current))
         whose = (self.subject,)
-        own = [each for each in contents if each.patients == whose]
-        if len(own) < len(contents):
+        own = [each for each in counting if each.patients == whose]
+        if len(own) < len(counting):
             self.evidence.warn(
                 "a kept file is of a sample that the crosswalk gives to another patient now: load it again"
             )
-        visible = await kept_files.visible([each.result for each in own], self.subject, self.call.access)
-        return [each for each, may in zip(own, visible, strict=True) if may]
+        visible = await kept_files.visible(own, self.subject, self.call.access)
+        return list(compress(own, visible))
+
+
+def _give_back(key: tuple[bytes, str, str, str], reader: KeptReader) -> None:
+    """Remember a reader for the next one who asks."""
+    _READERS[key] = reader
+    while len(_READERS) > _MOST_READERS:
+        _READERS.popitem(last=False)
 
 
 def _observation(
-    output: Output, tests: frozenset[str], stated: ObservedVariant | None, *, shipped: bool
+    output: Output,
+    tests: frozenset[str],
+    record: DeliveredRecord,
+    variant_of: Callable[[object], ObservedVariant | None] | None,
 ) -> _Observation:
-    """An Observation of a line; `stated` is what the variant of a line of the usual form is."""
-    kind = _KIND_OF_RULE.get(output.rule) if shipped else None
-    if kind is not None:
-        known = stated if kind == "variant" else None
-        return _Observation(kind, output.patients, Result(output.id, output.json, tests, None, known))
-    text = output.json
-    content = loads(text)
-    return _Observation(_kind(content), output.patients, Result.of(content, text, tests))
+    """An Observation of a line; `variant_of` says of the shipped mapping's what needs not be read."""
+    kind = None if variant_of is None else _KIND_OF_RULE.get(output.rule)
+    if variant_of is None or kind is None:
+        content = loads(output.json)
+        return _Observation(_kind(content), output, tests, record, content)
+    return _Observation(kind, output, tests, record, None, variant_of(record) if kind == "variant" else None)
 
 
 def _kind(content: dict[str, Any]) -> str:

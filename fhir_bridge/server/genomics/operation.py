@@ -81,7 +81,8 @@ class GenomicsOperation(CallOperation):
     def note_builds(evidence: Evidence, places: Sequence[Interval]) -> None:
         """Warn where variants are known on another build than the one asked about, and nothing lifts between them."""
         asked = {build_of(place.accession)[0] for place in places} - {None}
-        known = {build_of(each.variant.accession or "")[0] for each in evidence.of("variant")} - {None}
+        accessions = {each.variant.accession or "" for each in evidence.of("variant")}
+        known = {build_of(accession)[0] for accession in accessions} - {None}
         missing = sorted(build for build in known - asked if build is not None)
         if asked and missing:
             evidence.warn(

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from fhir_bridge.adapters.genomics.query import (
     Change,
     Interval,
+    ObservedVariant,
     QueryError,
     Questions,
     matches_genotype,
@@ -204,3 +206,43 @@ def test_what_of_a_range_nothing_covers() -> None:
         Interval(ONE, 40, 50),
     ]
     assert list(uncovered(whole, [Interval(ONE, 0, 60)])) == []
+
+
+class _Repeats:
+    """A reference sequence in which much can be written in several places."""
+
+    def __init__(self, seed: int) -> None:
+        random = Random(seed)
+        self.bases = "".join(random.choice(("A", "CA", "G", "TT")) * random.randint(1, 5) for _ in range(80))
+
+    def fetch(self, contig: str, first: int, last: int) -> str | None:
+        return self.bases[first - 1 : last] if contig == "NC_000001.11" else None
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("known", [False, True])
+def test_a_range_has_what_changes_a_base_of_it_wherever_that_is_written(seed: int, known: bool) -> None:
+    sequence, random = _Repeats(seed), Random(seed)
+    questions = Questions(references={"GRCh38": sequence} if known else {})
+    touched = moved = 0
+    for _ in range(1_500):
+        start = random.randrange(len(sequence.bases) - 12)
+        reference = sequence.bases[start : start + random.choice((1, 1, 2, 3, 8))]
+        alternate = random.choice(
+            ("A", "G", reference[:1], reference + reference[-1:], reference + "CA", "TG")
+        )
+        first = max(0, start + random.randint(-6, 6))
+        question = questions.range(f"NC_000001.11:{first}-{first + random.choice((0, 1, 2, 5, 30))}")
+        interval = Interval("NC_000001.11", start, start + len(reference))
+        variant = ObservedVariant(
+            interval, None, None, (reference, alternate), frozenset(), False, None, frozenset(), True,
+            "NC_000001.11",
+        )  # fmt: skip
+        extent = variant.extent(questions.sequences("NC_000001.11"))
+        assert extent is not None
+        expected = extent.touches(question.intervals[0])
+        assert question.touches(variant) == expected, (question, variant)
+        touched += expected
+        moved += expected and not interval.overlaps(question.intervals[0])
+    assert 200 < touched < 1_300
+    assert not known or moved

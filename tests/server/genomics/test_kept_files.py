@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pysam
 import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.server.genomics import kept
+from fhir_bridge.server.genomics.answering import Listed, _written
 from tests.command import run_command
 from tests.server.conftest import PASSWORD, Hospital, bare_plugins, furnish, running
 from tests.server.genomics.genome import LINES, genome, site
@@ -234,13 +236,13 @@ def test_a_file_is_read_no_further_than_the_question_needs(
     from fhir_bridge.adapters.genomics.line_reader import LineReader
 
     read: list[int] = []
-    original = LineReader.read
+    original = LineReader.read_text
 
-    def noted(self: LineReader, item: Any, number: int) -> Any:
+    def noted(self: LineReader, text: str, number: int) -> Any:
         read.append(number)
-        return original(self, item, number)
+        return original(self, text, number)
 
-    monkeypatch.setattr(LineReader, "read", noted)
+    monkeypatch.setattr(LineReader, "read_text", noted)
     monkeypatch.setattr(kept, "FEW", 1)
     ask(served, clara, "find-subject-variants", subject=people["A1"], ranges=WHOLE_1)
     few = len(read)
@@ -251,6 +253,51 @@ def test_a_file_is_read_no_further_than_the_question_needs(
     read.clear()
     ask(served, clara, "find-subject-variants", subject=people["A1"], ranges=WHOLE_1, includeVariants="true")
     assert few < len(read) == 6
+
+
+def test_what_is_known_of_a_file_is_learned_once_whether_or_not_all_of_a_range_is_read(
+    served: Hospital, clara: dict[str, str], people: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from fhir_bridge.adapters.genomics import kept_reading
+
+    learned: list[str] = []
+    original = kept_reading.PlainLines
+
+    def noted(file: Any) -> Any:
+        learned.append(file.name)
+        return original(file)
+
+    monkeypatch.setattr(kept_reading, "PlainLines", noted)
+    monkeypatch.setattr(kept, "FEW", 1)
+    kept._READERS.clear()
+    for more in ({}, {}, {"includeVariants": "true"}, {}):
+        ask(served, clara, "find-subject-variants", subject=people["A1"], ranges=WHOLE_1, **more)
+    assert len(learned) == 1
+
+
+def test_an_answer_that_is_written_in_pieces_is_the_json_of_its_parameters() -> None:
+    text = b'{"resourceType":"Observation","id":"a"}'
+    resource = {"resourceType": "Observation", "id": "b"}
+    outcome = {"name": "outcome", "resource": {"resourceType": "OperationOutcome", "issue": []}}
+    item = {"name": "rangeItem", "valueString": 'a "range"'}
+    listed = [{"name": "variant", "resource": each} for each in (json.loads(text), resource)]
+    part = [item, Listed("variant", [text, resource]), item]
+    for parameters, expected in (
+        ([], {}),
+        ([outcome], {"parameter": [outcome]}),
+        ([*part, outcome], {"parameter": [item, *listed, item, outcome]}),
+        (
+            [{"name": "variants", "part": part}, {"name": "variants", "part": []}, outcome],
+            {
+                "parameter": [
+                    {"name": "variants", "part": [item, *listed, item]},
+                    {"name": "variants", "part": []},
+                    outcome,
+                ]
+            },
+        ),
+    ):
+        assert _written(parameters) == orjson.dumps({"resourceType": "Parameters", **expected})  # type: ignore[dict-item]
 
 
 def test_a_variant_of_the_file_is_found_by_its_names_and_by_its_implication(

@@ -48,10 +48,23 @@ class RangeQuestion:
 
     def touches(self, variant: ObservedVariant) -> bool:
         """Whether a variant changes a base of it, in whichever build, wherever that can be written."""
-        accession = variant.accession
-        wanted = [each for each in self.intervals if each.accession == accession]
+        accession, bases, interval = variant.accession, variant.bases, variant.interval
+        wanted = []
+        for each in self.intervals:
+            if each.accession == accession:
+                # Where it is written it is, whatever the other places are.
+                if (
+                    bases is not None
+                    and interval is not None
+                    and each.start <= interval.start
+                    and interval.end <= each.end > each.start
+                ):
+                    return True
+                wanted.append(each)
         if accession is None or not wanted:
             return False
+        if bases is not None and len(bases[0]) == 1 == len(bases[1]):
+            return False  # a substitution is nowhere else
         extent = variant.extent(self.questions.sequences(accession))
         return extent is not None and any(extent.touches(each) for each in wanted)
 
