@@ -37,6 +37,7 @@ from fhir_bridge.workshop.first_mapping.people import (
     particles,
     patients,
 )
+from fhir_bridge.workshop.first_mapping.pressures import pressures
 from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
 from fhir_bridge.workshop.first_mapping.selecting import cells_of, of_roles, stated_in
@@ -85,6 +86,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _systems(sample, guesses)
     _doses(guesses)
     units(sample, guesses)
+    pressures(sample, guesses)
     units_of_siblings(guesses)
     _duplicates(guesses)
     _orders(sample, guesses)
