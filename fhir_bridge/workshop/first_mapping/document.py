@@ -200,6 +200,7 @@ _WAYS: Final = (
         "list, or an outcome (Procedure.outcome)",
     ),
     (("eligibility", "insurer"), "is it who pays (Coverage)"),
+    (("coverage-type",), "is it the kind of an insurance (Coverage.type), whose payor no column names"),
     (
         ("historical",),
         "is it who or what the information is from (AllergyIntolerance.asserter, MedicationStatement.informationSource, "

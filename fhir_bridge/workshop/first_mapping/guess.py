@@ -117,5 +117,6 @@ class Guess:
             "finding-date": "a date that is a finding",
             "again": "another column again",
             "specimen-id": "the number of a sample",
+            "coverage-type": "the kind of an insurance",
             "other-person": "about another person than the patient",
         }.get(self.role, self.role)

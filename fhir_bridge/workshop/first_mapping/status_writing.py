@@ -86,7 +86,7 @@ def _may_be_words_of_status(guess: Guess) -> bool:
 
 
 _VOID: Final = re.compile(
-    r"abgesagt|ausgefallen|afgezegd|suspendid|storn|cancel|void|delet|loesch|annul|anulad|elimin|supprim|vervall|verwijderd|ungueltig|invalid|error|\bloekz\b|\bdel\b"
+    r"abgesagt|ausgefallen|afgezegd|suspendid|storn|cancel|void|delet|loesch|annul|anulad|elimin|supprim|vervall|verwijderd|ungueltig|invalid|error|artef|artif|fehlerhaft|\beie\b|\bloekz\b|\bdel\b"
 )
 """Names of columns that mark rows which do not count by yes."""
 _CALLED_OFF: Final = re.compile(r"abgesagt|cancel|afgezegd|suspend|ausgefallen")

@@ -9,6 +9,7 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.parts import did
 from fhir_bridge.workshop.first_mapping.phases import AFTER
 from fhir_bridge.workshop.first_mapping.pressures import PRESSURES
@@ -35,6 +36,10 @@ _BODILY: Final = [
 ]
 """Codes of LOINC for the blood pressure of the body and its components."""
 _GENERAL: Final = ("body-site", "laterality", "method", "body-position")
+_ENTRY: Final = re.compile(
+    r"access|zugang|punction|punktion|puncture|punction|acceso|accesso|abord|approach|inject|injektion|einstich|incision|insert|cannul|katheter|catheter"
+)
+"""Names of columns of the place where a needle or a catheter went in."""
 _ELEMENTS: Final = {
     "measured-where": "bodySite", "measured-how": "method", "body-site": "bodySite", "laterality": "bodySite", "method": "method",
 }  # fmt: skip
@@ -198,6 +203,8 @@ class WideRules(Writer):
                 named = measured_by(guess, guesses) if role in QUALIFIERS else guesses
                 if guess in self._plan.measures or not named:
                     continue
+                if role == "body-site" and _ENTRY.search(tokens(guess.name)):
+                    continue  # where something was put in, not what was measured
                 columns = ", ".join(literal(g.column) for g in named)
                 only = "" if len(named) == len(guesses) else f"column in [{columns}]"
                 items.append((guess, only))
