@@ -610,7 +610,7 @@ def main_code(guesses: list[Guess]) -> Guess | None:
 
 
 _OF_PATIENTS: Final = frozenset(
-    """person-id name given middle family family-prefix maiden prefix suffix sex birth-date death-date deceased marital address city county
+    """person-id name given middle family family-prefix maiden mothers-maiden prefix suffix sex birth-date death-date deceased marital address city county
     state postal-code country phone phone-home phone-work phone-mobile email language gp contact-name contact-phone
     contact-relationship nationality religion fax race ethnicity occupation birth-place birth-year""".split()
 )

@@ -13,6 +13,7 @@ from fhir_bridge.workshop.first_mapping.parts import did
 from fhir_bridge.workshop.first_mapping.phases import AFTER
 from fhir_bridge.workshop.first_mapping.qualifiers import QUALIFIERS, measured_by
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY, NUMBER
+from fhir_bridge.workshop.first_mapping.statuses import NOTHING_THERE
 from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.values import LOINC
 from fhir_bridge.workshop.first_mapping.writing import (
@@ -90,7 +91,7 @@ class WideRules(Writer):
             self.used.add(guess.column)
             guess.uses.append(f"Observation ({bare(guess.column)})")
             yield self._spec(guess, complete=complete)
-        if any(guess.local for guess in guesses):
+        if any(self._unstated(guess) for guess in guesses):
             yield '  when: "not (value in spec.missing)"'
         yield "  as: Observation"
         yield self._qualified_key(guesses, when, "column")
@@ -238,9 +239,20 @@ class WideRules(Writer):
         elif guess.role == "number" and not any("unit" in q or "UCUM" in q for q in guess.questions):
             self.questions.append(f"{guess.column}: what unit do its numbers have, if any?")
         parts.append(f"text: {quoted(bare(guess.column))}")
-        if guess.local:
-            parts.append(f"missing: [{', '.join(quoted(word) for word in guess.local)}]")
+        if unstated := self._unstated(guess):
+            parts.append(f"missing: [{', '.join(map(quoted, unstated))}]")
         return f"    {quoted(guess.column)}: {{{', '.join(parts)}}}{note}"
+
+    def _unstated(self, guess: Guess) -> list[str]:
+        """The cells of a column that state no finding: its words for no value, and for that there was no complication, which is asked."""
+        if guess.role not in ("complication", "reaction") or guess.words:
+            return [*guess.local]
+        none = sorted({value for value in self._values(guess) if value.casefold() in NOTHING_THERE})
+        if none:
+            self._ask(
+                f"{guess.column}: {', '.join(none)} is taken for that there is none: is it, and should that be stated?"
+            )
+        return [*guess.local, *none]
 
     def _result_status(self) -> str:
         if self._plan.event:
