@@ -58,7 +58,7 @@ _NAMED: Final = (
     ("loinc", (LOINC,)), ("snomed", (SNOMED,)), ("atc", (ATC,)), ("rxnorm", (RXNORM,)), ("cvx", (CVX,)),
     ("ndc", (NDC, PZN)), ("icd", (ICD10, ICD9_CM, _ICD9_PROCEDURES)), ("cpt", (OPS, CCAM, CPT, PCS)), ("diagnosis", (ICD10, ICD9_CM, SNOMED)),
     ("indication", (ICD10, SNOMED)), ("complaint", (ICD10, SNOMED)), ("reason", (ICD10, SNOMED)),
-    ("procedure", (OPS, CCAM, CPT, SNOMED, _ICD9_PROCEDURES)), ("perform", (OPS, CCAM)), ("drug", (ATC, RXNORM, NDC, SNOMED)),
+    ("procedure", (OPS, CCAM, CPT, SNOMED, _ICD9_PROCEDURES, PCS)), ("perform", (OPS, CCAM)), ("drug", (ATC, RXNORM, NDC, SNOMED)),
     ("vaccine", (CVX, SNOMED, ATC)), ("test", (LOINC, SNOMED)), ("allergy", (SNOMED, RXNORM, ATC)),
 )  # fmt: skip
 """Concepts of a header, and the systems that they speak for, the likeliest first."""
@@ -186,6 +186,12 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | N
                 continue  # bare digits are the keys of a list as well
             if part < (0.6 if sure else 0.8) or (digits and (best not in _ROLES or len(distinct) < 3)):
                 continue
+            if (
+                system == PCS
+                and not sure
+                and (part < 0.99 or not all(any(c.isdigit() for c in v) for v in distinct))
+            ):
+                continue  # words of seven letters have its form as well
             if system in (CPT, _ICD9_PROCEDURES) and not sure and best not in _ROLES:
                 continue
             if system == _ICD9_PROCEDURES:

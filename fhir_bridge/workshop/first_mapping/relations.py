@@ -540,7 +540,8 @@ def _makers(guesses: list[Guess]) -> None:
     if of_roles(guesses, "manufacturer") or not of_roles(guesses, "lot-number"):
         return
     for guess in of_roles(guesses, "organization"):
-        if concepts_of(guess) == {"laboratory"}:
+        words = concepts_of(guess)
+        if words & {"laboratory", "manufacturer"} and words <= {"laboratory", "manufacturer", "organization"}:
             guess.role = "manufacturer"
             guess.evidence.append("a laboratory beside a vaccine and its lot is who made it")
             guess.questions = [f"{guess.column}: is it who made the vaccine, as is assumed?"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
@@ -40,6 +41,10 @@ _FLAGS: Final = {
 
 _LETTERS: Final = frozenset("h l hh ll a aa n".split())
 """Letters of HL7's table 0078 that results have: a table that has one may have the others in another export."""
+
+
+_SIGNED: Final = re.compile(r"\bauthori[sz]ed")
+"""Names of columns of who let a result out; who orders drugs is called so as well."""
 
 
 class ResultRules(Writer):
@@ -140,14 +145,19 @@ class ResultRules(Writer):
         items = []
         for guess in self._all("organization", "provider", "provider-id"):
             concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
-            if part_of(guess) in (VALIDATED, TOOK) or concepts & {
-                "laboratory",
-                "perform",
-                "issue",
-                "verified",
-                "collect",
-                "administer",
-            }:
+            if (
+                part_of(guess) in (VALIDATED, TOOK)
+                or _SIGNED.search(tokens(guess.name))
+                or concepts
+                & {
+                    "laboratory",
+                    "perform",
+                    "issue",
+                    "verified",
+                    "collect",
+                    "administer",
+                }
+            ):
                 items.append(self._reference("Observation.performer", guess))
         yield from listed("performer", items)
 

@@ -201,6 +201,8 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             del votes["Observation"]
         elif many:
             vote("Observation", 1.0, "a result in each row")
+            if any(2 * g.distinct <= g.filled for g in guesses if g.role in ("encounter-id", "admitted")):
+                votes.pop("Encounter", None)  # a visit has many rows, which are of its results
     for kind, (needed, subject) in _NEEDED.items():
         if kind in votes and not roles & needed and not _has(guesses, subject):
             del votes[kind]
