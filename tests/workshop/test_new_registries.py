@@ -105,3 +105,31 @@ def test_stays_of_spanish_and_dutch_hospitals(tmp_path: Path) -> None:
     }
     assert {c["code"]["coding"][0]["code"] for c in of(made, "Condition")} == {"I21.4", "J44.1"}
     assert all("maritalStatus" in p for p in of(made, "Patient"))
+
+
+CATHS = "".join(
+    f'26{n % 7},CL23{n:03},M,4/{n + 1}/2023,"Hadley, J",{("Heart failure", "Pre-transplant")[n % 2]},{60 + n},{20 + n},{8 + n},{("None", "Hematoma")[n % 4 == 0]}\n'
+    for n in range(20)
+)
+
+
+def test_measurements_of_a_catheter_study_are_part_of_a_procedure(tmp_path: Path) -> None:
+    header = "MRN,Cath #,Sex,Cath Date,Attending,Indication,HR,PA mean (mmHg),RA mean (mmHg),Complications\n"
+    _, made, mapping = converted(tmp_path, header + CATHS)
+    done = {f"Procedure/{p['id']}": p for p in of(made, "Procedure")}
+    assert len(done) == 20
+    assert {p["identifier"][0]["value"][:4] for p in done.values()} == {"CL23"}
+    assert {p["code"]["text"] for p in done.values()} == {"Cath"}
+    assert {p["reasonCode"][0]["text"] for p in done.values()} == {"Heart failure", "Pre-transplant"}
+    assert [c["text"] for p in done.values() for c in p.get("complication", ())] == ["Hematoma"] * 5
+    assert {p["performer"][0]["actor"]["display"] for p in done.values()} == {"Hadley, J"}
+    found = of(made, "Observation")
+    assert len(found) == 60
+    assert all(r["partOf"][0]["reference"] in done for r in found)
+    assert "were the measurements made in a procedure that is called 'Cath'" in mapping
+
+
+def test_a_date_that_names_no_procedure_makes_none(tmp_path: Path) -> None:
+    header = "MRN,Visit ID,Sex,Visit Date,Physician,Reason,HR,PA mean (mmHg),RA mean (mmHg),Complications\n"
+    _, made, _ = converted(tmp_path, header + CATHS)
+    assert not of(made, "Procedure")

@@ -40,4 +40,5 @@ class Rules(PatientRule, EncounterRule, OrganismRules, EventRules, WideRules, Ar
         elif self._plan.event not in ("", "Encounter"):
             yield from self._event()
         if self._plan.measures:
+            yield from self._within()
             yield from self._wide()

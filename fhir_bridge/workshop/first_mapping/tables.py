@@ -36,6 +36,7 @@ from fhir_bridge.workshop.first_mapping.spans import concepts_of, days_of
 from fhir_bridge.workshop.first_mapping.statuses import is_urgency, speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED
+from fhir_bridge.workshop.first_mapping.within import procedure_of
 
 __all__ = ["Plan", "is_susceptibility", "main_code", "plan_of", "requester"]
 
@@ -90,6 +91,7 @@ class Plan:
     Attributes:
         patient: whether the rows say enough about a person for a Patient.
         event: type of the resource of what a row is about; empty for none.
+        procedure: what was done while the measurements were made, in words; empty where nothing says that.
         encounter: whether the rows' visits become Encounters beside that.
         request: whether the orders of results become ServiceRequests.
         measures: columns that become an Observation each.
@@ -102,6 +104,7 @@ class Plan:
 
     patient: bool = False
     event: str = ""
+    procedure: str = ""
     encounter: bool = False
     request: bool = False
     dropped: bool = False
@@ -129,6 +132,13 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
         )
         plan.event, plan.dropped = "", True
     _measures(sample, guesses, plan)
+    if not plan.event and plan.measures and "patient-id" in roles:
+        plan.procedure = procedure_of(guesses)
+    if plan.procedure:
+        plan.measures = [g for g in plan.measures if g.role != "complication" or g.words]
+        plan.evidence.append(
+            f"Procedure: the measurements were made in it, as the name of its date says ({plan.procedure})"
+        )
     key = first_of(guesses, "encounter-id")
     if (
         key is not None

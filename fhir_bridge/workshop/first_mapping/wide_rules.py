@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.chart_procedure import ChartProcedureWriter
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.parts import did
@@ -18,7 +19,6 @@ from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.values import LOINC
 from fhir_bridge.workshop.first_mapping.writing import (
     VITAL_SIGNS,
-    Writer,
     cell,
     concepts_of,
     listed,
@@ -35,7 +35,7 @@ _ELEMENTS: Final = {
 """Where what qualifies measurements goes; a position of the body has an extension."""
 
 
-class WideRules(Writer):
+class WideRules(ChartProcedureWriter):
     """Writes a rule for measurements, one for findings, one for what is yes or no."""
 
     def _wide(self) -> Iterator[str]:
@@ -139,7 +139,7 @@ class WideRules(Writer):
             "performer",
             [self._person("Observation.performer", g, numbers) for g in people if g not in numbers.values()],
         )
-        studies = []
+        studies = self._part_of_it()
         procedures = [g for g in self._all("event-id") if "procedure" in concepts_of(g)]
         for guess in [*self._all("study-id"), *procedures]:
             value = f"identifier: {{system: {quoted(f'{self._authority}:{self._label(guess)}')}, value: {quoted('=' + self._cell(guess, 'Observation.partOf'))}}}"
