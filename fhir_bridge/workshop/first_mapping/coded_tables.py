@@ -66,6 +66,7 @@ _LISTS: Final = {
     "ethnicity": (
         CodeList("CDC's race and ethnicity", _CDC_RACES, f"{_HL7}v3-Ethnicity"),
         _table("0189", "ethnic group"),
+        CodeList("a country's categories, such as the NHS's"),
     ),
     "specimen": (_table("0487", "specimen type"), _table("0070", "specimen source codes")),
     "religion": (_table("0006", "religion"),),
@@ -81,7 +82,7 @@ _LISTS: Final = {
     "eligibility": (CodeList("HL7's table 0064 with CDC's codes of the VFC program (V01 …)"),),
     "diagnosis-kind": (_table("0052", "diagnosis type"),),
     "priority": (CodeList("HL7's table 0027 (priority)"),),
-    "specialty": (CodeList("HL7's table 0069 (hospital service)"),),
+    "specialty": (CodeList("HL7's table 0069 (hospital service)"), CodeList("a country's keys of departments"),),
 }  # fmt: skip
 """The lists that columns of a role have codes of, the likeliest first."""
 MVX_LIST: Final = CodeList("CDC's list of manufacturers (MVX)", MVX, f"{_HL7}v2-0227")

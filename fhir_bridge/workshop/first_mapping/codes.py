@@ -58,10 +58,12 @@ _NAMED: Final = (
     ("loinc", (LOINC,)), ("snomed", (SNOMED,)), ("atc", (ATC,)), ("rxnorm", (RXNORM,)), ("cvx", (CVX,)),
     ("ndc", (NDC, PZN)), ("icd", (ICD10, ICD9_CM, _ICD9_PROCEDURES)), ("cpt", (OPS, CCAM, CPT, PCS)), ("diagnosis", (ICD10, ICD9_CM, SNOMED)),
     ("indication", (ICD10, SNOMED)), ("complaint", (ICD10, SNOMED)), ("reason", (ICD10, SNOMED)),
-    ("procedure", (OPS, CCAM, CPT, SNOMED, _ICD9_PROCEDURES, PCS)), ("perform", (OPS, CCAM)), ("drug", (ATC, RXNORM, NDC, SNOMED)),
+    ("procedure", (OPS, CCAM, CPT, SNOMED, _ICD9_PROCEDURES, PCS)), ("perform", (OPS, CCAM, _ICD9_PROCEDURES)), ("drug", (ATC, RXNORM, NDC, SNOMED)),
     ("vaccine", (CVX, SNOMED, ATC)), ("test", (LOINC, SNOMED)), ("allergy", (SNOMED, RXNORM, ATC)),
 )  # fmt: skip
 """Concepts of a header, and the systems that they speak for, the likeliest first."""
+_PROCEDURES_ALONE: Final = frozenset("procedure perform rank row code id".split())
+"""Concepts of names that say nothing but which procedure it was, so that `47.01` is no amount."""
 DECLARED: Final = frozenset("loinc snomed atc rxnorm cvx ndc icd cpt readcode ctv3 chop".split())
 """Concepts that name the system itself."""
 _NO_CODE: Final = frozenset(
@@ -192,7 +194,8 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | N
                 and (part < 0.99 or not all(any(c.isdigit() for c in v) for v in distinct))
             ):
                 continue  # words of seven letters have its form as well
-            if system in (CPT, _ICD9_PROCEDURES) and not sure and best not in _ROLES:
+            alone = system == _ICD9_PROCEDURES and concepts <= _PROCEDURES_ALONE
+            if system in (CPT, _ICD9_PROCEDURES) and not sure and not alone and best not in _ROLES:
                 continue
             if system == _ICD9_PROCEDURES:
                 if part < 0.99 or len(distinct) < 3 or concepts & {"diagnosis"}:

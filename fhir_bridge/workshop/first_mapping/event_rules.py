@@ -432,7 +432,7 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules, VaccineWriter):
             yield f"  expirationDate: {quoted('=' + self._date(expires, 'Immunization.expirationDate', day=True))}"
         if maker := self._one("manufacturer"):
             yield f"  manufacturer: {self._maker(maker)}"
-        if place := self._one("organization", "ward"):
+        if place := self._one("organization", "organization-id", "ward"):
             yield f"  location: {self._displayed('Immunization.location', place)}"
         yield from self._text("site", "body-site", of="Immunization.")
         yield from self._text("route", "route", of="Immunization.")

@@ -53,7 +53,7 @@ def did(guess: Guess) -> bool:
 _PARTICIPATIONS: Final = (
     ("ADM", r"admitting|aufnehm|opnemend|d admission|admission (doctor|physician|prov)"),
     ("DIS", r"discharging|entlassend|discharge (doctor|physician|prov)"),
-    ("REF", r"referr|zuweis|einweis|verwijz|adress"),
+    ("REF", r"referr|zuweis|einweis|ueberweis|verwijz|adress|inviant|derivad|derivant|remitent"),
     ("CON", r"consulting|konsiliar|consulent"),
     ("ATND", r"attend|responsib|responsab|verantw|hoofdbeh|behand|zustaend|consultant|tratante|a cargo|referente?\b|curante|en charge"),
 )  # fmt: skip
