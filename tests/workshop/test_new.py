@@ -378,7 +378,7 @@ def test_columns_that_only_look_like_something_are_not_taken_for_it(tmp_path: Pa
     )
     text = draft_mapping(tmp_path / "visits.csv").text
     assert "as: Encounter" in text
-    assert "reasonCode:" in text
+    assert "as: Condition" in text
 
 
 def test_a_time_of_day_in_its_own_column_goes_with_the_date(tmp_path: Path) -> None:

@@ -52,7 +52,10 @@ class AroundRules(OrderWriter):
         yield f"  category: [{{coding: [{{system: {CATEGORY}, code: social-history}}]}}]"
         yield '  code: {text: "=spec.text"}'
         yield from self._subject()
-        yield '  valueCodeableConcept: {text: "=value"}'
+        coded = [(g, value) for g in guesses if (value := self._coded_concept(g, "value"))]
+        cases = "".join(f"{quoted(g.column)}: {value}, " for g, value in coded)
+        text = '{text: "=value"}'
+        yield f"  valueCodeableConcept: {f'{{match: column, {cases}else: {text}}}' if coded else text}"
 
     def _coverage(self) -> Iterator[str]:
         """Who pays for a patient."""

@@ -7,6 +7,7 @@ import json
 import re
 from collections.abc import Iterator
 
+from fhir_bridge.workshop.first_mapping.coded_tables import are_codes, is_from_list, lists_of, names_of_lists
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.selecting import stated_in
@@ -124,12 +125,31 @@ class CellWriter:
         return quoted(guess.system or f"{self._authority}:{label}")
 
     def _concept(self, element: str, guess: Guess) -> str:
-        """A CodeableConcept of a column: of its code with its name, where another column has that, else of its text."""
+        """A CodeableConcept of a column: of its code with its name, where another column has that, else of its code or text."""
         name = self._name_of(guess)
         if name is None:
-            return f"{{text: {quoted('=' + self._cell(guess, element))}}}"
+            here = self._cell(guess, element)
+            listed_in = self._coded_concept(guess, here)
+            return listed_in or f"{{text: {quoted('=' + here)}}}"
         shown = quoted("=" + self._cell(name, element + ".text"))
         return f"{{when: {quoted(f'{self._cell(guess)} or {self._cell(name)}')}, coding: [{self._local_coding(guess, element)}], text: {shown}}}"
+
+    def _coded_concept(self, guess: Guess, here: str) -> str:
+        """A CodeableConcept of the codes of a list that all cells are of, which is asked; empty where they are of none that is certain."""
+        values = self._values(guess)
+        lists = lists_of(guess.role, values)
+        if lists and is_from_list(values):
+            others = "".join(f", or of {other.title}" for other in lists[1:])
+            self._ask(f"{guess.column}: are its codes of {lists[0].title}, as is assumed{others}?")
+            return quoted(f"=concept({here}, system={literal(lists[0].system)}, unknown='local')")
+        if are_codes(values):
+            shown = ", ".join(sorted(set(values))[:6])
+            perhaps = names_of_lists(guess.role)
+            more = f" (perhaps {perhaps})" if perhaps else ""
+            self._ask(
+                f"{guess.column}: of which list are its codes {shown}{more}, and what do they mean? They are kept as text"
+            )
+        return ""
 
     def _local_coding(self, guess: Guess, element: str) -> str:
         here = self._cell(guess, element + ".coding")
@@ -147,10 +167,10 @@ class CellWriter:
         for guess in self._all(*roles):
             stated = self._is_stated(guess, NOTHING_THERE) if without_none else ""
             condition = f"when: {quoted(stated)}, " if stated else ""
-            if not condition and self._name_of(guess) is not None:
+            if condition:
+                items.append(f"{{{condition}text: {quoted('=' + self._cell(guess, of + element))}}}")
+            else:
                 items.append(self._concept(of + element, guess))
-                continue
-            items.append(f"{{{condition}text: {quoted('=' + self._cell(guess, of + element))}}}")
         yield from listed(element, items)
 
     def _is_stated(self, guess: Guess, words: frozenset[str]) -> str:

@@ -12,7 +12,7 @@ from fhir_bridge.workshop.first_mapping.lexicon import Role, role_named
 
 __all__ = ["CODES", "FEW", "IDENTIFIERS", "all_whole", "first_role", "is_site", "texts", "zero_led"]
 
-CODES: Final = frozenset("loinc snomed icd atc rxnorm ndc cvx cpt test-code code concept".split())
+CODES: Final = frozenset("loinc snomed icd atc rxnorm ndc cvx cpt read test-code code concept".split())
 
 
 FEW: Final = 60

@@ -25,10 +25,14 @@ ICD9_CM: Final = "http://hl7.org/fhir/sid/icd-9-cm"
 ICD10_CM: Final = "http://hl7.org/fhir/sid/icd-10-cm"
 ICD10_GM: Final = "http://fhir.de/CodeSystem/bfarm/icd-10-gm"
 PZN: Final = "http://fhir.de/CodeSystem/ifa/pzn"
+READ2: Final = "http://read.info/readv2"
+CTV3: Final = "http://read.info/ctv3"
+CHOP: Final = "urn:oid:2.16.756.5.30.1.126.3.1"
 
 TITLES: Final = {
     LOINC: "LOINC", SNOMED: "SNOMED CT", ICD10: "ICD-10", ICD10_CM: "ICD-10-CM", ICD10_GM: "ICD-10-GM", ATC: "ATC",
     NDC: "NDC", ICD9_CM: "ICD-9-CM", RXNORM: "RxNorm", CVX: "CVX", CPT: "CPT", OPS: "OPS", CCAM: "CCAM", PCS: "ICD-10-PCS", PZN: "PZN",
+    READ2: "Read codes, version 2", CTV3: "Read codes, Clinical Terms Version 3", CHOP: "CHOP",
 }  # fmt: skip
 _ICD9_PROCEDURES: Final = "ICD-9-CM volume 3"
 """Codes of procedures, whose system is that of the diagnoses, and their form another: `47.01`."""
@@ -45,24 +49,30 @@ _FORMS: Final = {
     PZN: re.compile(r"(PZN[- ]?)?\d{7,8}\Z"),
     ICD9_CM: re.compile(r"(\d{3}\.?\d{0,2}|V\d{2}\.?\d{0,2}|E\d{3}\.?\d?)\Z"),
     _ICD9_PROCEDURES: re.compile(r"\d{2}\.\d{1,2}\Z"),
+    READ2: re.compile(r"[0-9A-Za-z][0-9A-Za-z.]{4}([0-9A-Za-z]{2})?\Z"),
+    CTV3: re.compile(r"[0-9A-Za-z][0-9A-Za-z.]{4}([0-9A-Za-z]{2})?\Z"),
+    CHOP: re.compile(r"Z?\d{2}(\.[0-9A-Z]{1,2}){1,3}\Z"),
 }
 _NAMED: Final = (
+    ("ctv3", (CTV3,)), ("readcode", (READ2,)), ("chop", (CHOP,)),
     ("loinc", (LOINC,)), ("snomed", (SNOMED,)), ("atc", (ATC,)), ("rxnorm", (RXNORM,)), ("cvx", (CVX,)),
     ("ndc", (NDC, PZN)), ("icd", (ICD10, ICD9_CM, _ICD9_PROCEDURES)), ("cpt", (OPS, CCAM, CPT, PCS)), ("diagnosis", (ICD10, ICD9_CM, SNOMED)),
     ("indication", (ICD10, SNOMED)), ("complaint", (ICD10, SNOMED)), ("reason", (ICD10, SNOMED)),
-    ("procedure", (OPS, CCAM, CPT, SNOMED, _ICD9_PROCEDURES)), ("perform", (OPS, CCAM)), ("drug", (ATC, RXNORM, NDC, SNOMED)),
+    ("procedure", (OPS, CCAM, CPT, SNOMED, _ICD9_PROCEDURES, PCS)), ("perform", (OPS, CCAM, _ICD9_PROCEDURES)), ("drug", (ATC, RXNORM, NDC, SNOMED)),
     ("vaccine", (CVX, SNOMED, ATC)), ("test", (LOINC, SNOMED)), ("allergy", (SNOMED, RXNORM, ATC)),
 )  # fmt: skip
 """Concepts of a header, and the systems that they speak for, the likeliest first."""
-DECLARED: Final = frozenset("loinc snomed atc rxnorm cvx ndc icd cpt".split())
+_PROCEDURES_ALONE: Final = frozenset("procedure perform rank row code id".split())
+"""Concepts of names that say nothing but which procedure it was, so that `47.01` is no amount."""
+DECLARED: Final = frozenset("loinc snomed atc rxnorm cvx ndc icd cpt readcode ctv3 chop".split())
 """Concepts that name the system itself."""
 _NO_CODE: Final = frozenset(
     """drg ward device account row lot patient mrn national insured provider encounter order specimen phone mobile postal money
-    organization study hash form_admin insurer role city address birth death id contact gp""".split()
+    organization study hash form_admin insurer role city address birth death id contact gp race ethnicity language religion nationality marital sex""".split()
 )
 """Concepts of headers whose cells are no codes, whatever they look like."""
 _SUBJECTS: Final = frozenset("drug vaccine procedure diagnosis allergy test perform".split())
-_ROLES: Final = frozenset("loinc snomed icd atc rxnorm ndc cvx cpt test-code code".split())
+_ROLES: Final = frozenset("read loinc snomed icd atc rxnorm ndc cvx cpt test-code code".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +188,14 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | N
                 continue  # bare digits are the keys of a list as well
             if part < (0.6 if sure else 0.8) or (digits and (best not in _ROLES or len(distinct) < 3)):
                 continue
-            if system in (CPT, _ICD9_PROCEDURES) and not sure and best not in _ROLES:
+            if (
+                system == PCS
+                and not sure
+                and (part < 0.99 or not all(any(c.isdigit() for c in v) for v in distinct))
+            ):
+                continue  # words of seven letters have its form as well
+            alone = system == _ICD9_PROCEDURES and concepts <= _PROCEDURES_ALONE
+            if system in (CPT, _ICD9_PROCEDURES) and not sure and not alone and best not in _ROLES:
                 continue
             if system == _ICD9_PROCEDURES:
                 if part < 0.99 or len(distinct) < 3 or concepts & {"diagnosis"}:
@@ -195,7 +212,9 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | N
                 questions.append(
                     f"{1 - part:.0%} of the codes are not of {TITLES[system]}: what system are they of?"
                 )
-            if system in (CPT, OPS, CCAM, PCS, PZN, ICD9_CM) or (system in (RXNORM, CVX) and not sure):
+            if system in (CPT, OPS, CCAM, PCS, PZN, ICD9_CM, READ2, CTV3, CHOP) or (
+                system in (RXNORM, CVX) and not sure
+            ):
                 questions.append(f"are these codes of {TITLES[system]}, as is assumed?")
             return Code(system, (evidence,), tuple(questions))
         if sure and concept not in ("cpt", "ndc", "icd") and best in _ROLES:
@@ -268,7 +287,7 @@ _SUBJECT_WORDS: Final = (
     ("test", frozenset("loinc test".split())),
     ("drug", frozenset("atc rxnorm ndc drug".split())),
     ("vaccine", frozenset("cvx vaccine".split())),
-    ("procedure", frozenset("cpt procedure perform".split())),
+    ("procedure", frozenset("cpt chop procedure perform".split())),
     ("diagnosis", frozenset("icd diagnosis".split())),
     ("allergy", frozenset("allergy".split())),
     ("indication", frozenset("indication reason complaint".split())),

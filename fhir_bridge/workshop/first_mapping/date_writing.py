@@ -90,7 +90,15 @@ class DateWriter(CellWriter):
 
     def _reported(self) -> Guess | None:
         """The column of when results were reported: an instant has a time of day."""
-        return next((g for g in self._all("issued") if g.timed or g.clock), None)
+        reported = next((g for g in self._all("issued") if g.timed or g.clock), None)
+        recorded = next((g for g in self._all("recorded") if g.timed or g.clock), None)
+        if reported is not None or recorded is None or self._plan.event != "Observation":
+            return reported
+        self._ask(
+            f"{recorded.column}: is it when the result was made available (Observation.issued), as is assumed, or only when "
+            "the record was written (Provenance.recorded)?"
+        )
+        return recorded
 
     def _instant(self, guess: Guess, element: str) -> str:
         """The expression of an instant, which needs a zone."""

@@ -154,17 +154,18 @@ _WAYS: Final = (
     ),
     (
         ("id", "event-id", "account-id", "order-id", "row-id"),
-        "whose number is it: the patient's, the visit's, the order's, the row's",
+        "whose number is it: the patient's (Patient.identifier), the visit's (Encounter.identifier), the order's "
+        "(ServiceRequest.identifier), the procedure's or examination's (Procedure.identifier, DiagnosticReport.identifier), the row's",
     ),
     (
         ("provider", "provider-id"),
-        "what was this person's part: did it (performer), asked for it (requester), recorded it (recorder), stated it (asserter), "
+        "what was this person's part: did it (performer), asked for it (ServiceRequest.requester), recorded it (recorder), stated it (asserter), "
         "looked at it again, was responsible for the visit (Encounter.participant)",
     ),
     (
         ("ward", "specialty", "organization", "organization-id"),
-        "is it where it was done, who asked for it, where the patient lay (Encounter.location), or whose visit it was "
-        "(Encounter.serviceProvider)",
+        "is it where it was done (Procedure.location), who asked for it (ServiceRequest.requester), where the patient lay "
+        "(Encounter.location), or whose visit it was (Encounter.serviceProvider, Encounter.serviceType)",
     ),
     (
         ("updated",),
@@ -172,13 +173,18 @@ _WAYS: Final = (
     ),
     (
         ("other-date", "date", "recorded", "scheduled"),
-        "of what is it the date, or is it not wanted",
+        "of what is it the date: of what was done (effective, performed), of its report (Observation.issued), of the record "
+        "(Provenance.recorded, recordedDate), or is it not wanted",
     ),
     (("display", "name-of", "test", "panel"), "of which other column is it the text, or is it not wanted"),
-    (("unit-of", "unit", "dose-unit"), "of which number is it the unit"),
+    (
+        ("unit-of", "unit", "dose-unit", "rate-unit", "strength-unit", "quantity-unit", "duration-unit"),
+        "of which number is it the unit",
+    ),
     (
         ("complaint", "indication", "status-reason"),
-        "is it why it was done, why it was not, or why the patient came",
+        "is it why it was done or asked for (reasonCode of a Procedure or ServiceRequest), why it was not (statusReason), or why the "
+        "patient came (Encounter.reasonCode)",
     ),
     (
         ("other-person",),
@@ -199,12 +205,20 @@ _WAYS: Final = (
         "is it where the patient came from or went, or how (Encounter.hospitalization.admitSource, dischargeDisposition), of which "
         "list, or an outcome (Procedure.outcome)",
     ),
-    (("eligibility", "insurer"), "is it who pays (Coverage)"),
     (("coverage-type",), "is it the kind of an insurance (Coverage.type), whose payor no column names"),
+    (
+        ("eligibility", "insurer"),
+        "is it who pays (Coverage.payor), or by what kind of cover (Coverage.type)",
+    ),
+    (
+        ("exemption",),
+        "is it what exempts the patient from paying (Coverage.costToBeneficiary.exception), who pays (Coverage.payor), or not wanted",
+    ),
     (
         ("historical",),
         "is it who or what the information is from (AllergyIntolerance.asserter, MedicationStatement.informationSource, "
-        "Condition.asserter), or a finding (Observation)",
+        "Condition.asserter, Immunization.primarySource), how or with what it was measured (Observation.method, "
+        "Observation.device), or a finding (Observation)",
     ),
     (("product-id",), "is it the number of the product (BiologicallyDerivedProduct.identifier), or a lot"),
     (
@@ -304,9 +318,135 @@ _WAYS: Final = (
         ("verified",),
         "does it say that it was checked (status, verificationStatus, or a Provenance), or is it not wanted",
     ),
+    (
+        ("previous", "previous-date"),
+        "is it of an earlier result, another moment than this row's (an Observation of its own with its own effective time), a note "
+        "on this one (Observation.note), or not wanted, since the earlier result has its own row",
+    ),
+    (
+        ("limit-of",),
+        "is it a limit of what is normal (Observation.referenceRange), or of an alarm or a target, which is none",
+    ),
+    (("admitted",), "is it when the visit began (Encounter.period.start)"),
+    (("discharged",), "is it when the visit ended (Encounter.period.end)"),
+    (("los",), "is it how long the visit was (Encounter.length)"),
+    (("readmission",), "does it say that the patient came back (Encounter.hospitalization.reAdmission)"),
+    (("encounter-id",), "is it the number of the visit (Encounter.identifier)"),
+    (("gp",), "is it the general practitioner or their practice (Patient.generalPractitioner)"),
+    (
+        ("age", "age-group"),
+        "is it the age at the time of the row (an Observation), which Patient.birthDate says better where it is known",
+    ),
+    (("vis-date",), "is it when an information sheet was published or handed out (Immunization.education)"),
+    (("performed",), "is it when something was done (Procedure.performed, Observation.effective)"),
+    (
+        ("administered",),
+        "is it when something was given (Immunization.occurrence, MedicationAdministration.effective)",
+    ),
+    (
+        ("diagnosed", "onset-year"),
+        "is it when a disease began or was found (Condition.onset, Condition.recordedDate)",
+    ),
+    (("deceased", "death-date"), "does it say that or when the patient died (Patient.deceased[x])"),
+    (("birth-date", "birth-year", "birth-part"), "is it the date of birth (Patient.birthDate), and whose"),
+    (("birth-place",), "is it where the patient was born (extension patient-birthPlace)"),
+    (
+        ("maiden", "mothers-maiden"),
+        "whose name at birth is it: the patient's (Patient.name, use maiden), or the mother's (extension patient-mothersMaidenName)",
+    ),
+    (
+        ("name", "given", "family", "middle", "prefix", "suffix", "family-prefix"),
+        "whose name is it: the patient's (Patient.name), or another person's",
+    ),
+    (
+        ("contact-name", "contact-phone", "contact-relationship"),
+        "is it of a person to turn to (Patient.contact)",
+    ),
+    (
+        ("phone", "phone-home", "phone-work", "phone-mobile", "fax", "email"),
+        "whose is it: the patient's (Patient.telecom), or another person's (Patient.contact)",
+    ),
+    (
+        ("address", "address-of", "city", "state", "county", "country", "postal-code"),
+        "whose address is it: the patient's (Patient.address), or another's",
+    ),
+    (
+        ("race", "ethnicity", "occupation"),
+        "is it known of the patient (an Observation of social history, or the extension of a country's profiles)",
+    ),
+    (
+        ("religion", "nationality", "marital", "language"),
+        "is it the patient's (Patient.maritalStatus, Patient.communication, extensions patient-religion and patient-nationality)",
+    ),
+    (
+        ("patient-id", "person-id"),
+        "is it a number of the patient (Patient.identifier), and whose authority gave it",
+    ),
+    (
+        ("study-id",),
+        "is it the number of an examination or a study (DiagnosticReport.identifier, ImagingStudy.identifier, ResearchStudy)",
+    ),
+    (("value", "value-number"), "is it the result (Observation.value[x]), and of which test"),
+    (
+        ("range-low", "range-high", "range"),
+        "is it what is normal (Observation.referenceRange), and of which result",
+    ),
+    (
+        ("flag", "flag-of"),
+        "is it how far a result is from normal (Observation.interpretation), and of which result",
+    ),
+    (("method",), "is it how something was measured or done (Observation.method, Procedure.code)"),
+    (
+        ("code", "code-system"),
+        "of what is it the code: what was measured (Observation.code), done (Procedure.code), found (Condition.code), or given",
+    ),
+    (("loinc", "test-code"), "is it the code of what was measured (Observation.code)"),
+    (
+        ("certainty", "clinical-status"),
+        "is it how sure or how active a disease is (Condition.verificationStatus, Condition.clinicalStatus)",
+    ),
+    (
+        ("severity",),
+        "is it how severe a disease or reaction is (Condition.severity, AllergyIntolerance.reaction.severity)",
+    ),
+    (("diagnosis-kind",), "is it what kind of diagnosis it is (Encounter.diagnosis.use, Condition.category)"),
+    (
+        ("dose", "dose-part", "dose-ordered", "dose-number", "series"),
+        "is it the dose of a drug (dosage.doseAndRate), or which dose of a vaccine it is (Immunization.protocolApplied)",
+    ),
+    (("rate",), "is it how fast something was given (dosage.doseAndRate.rateQuantity)"),
+    (
+        ("quantity", "refills", "refills-left", "fill-number", "duration"),
+        "is it how much or how often was supplied (MedicationRequest.dispenseRequest, MedicationDispense.quantity), or how long something lasted",
+    ),
+    (("sig", "prn", "prn-reason"), "is it how a drug is taken (dosage.text, dosage.asNeeded)"),
+    (("substitution",), "may another product be given (MedicationRequest.substitution)"),
+    (("drug-class",), "is it the class of a drug, which its code says better (Medication.code)"),
+    (
+        ("vaccine",),
+        "is it the vaccine (Immunization.vaccineCode), or against what it is (protocolApplied.targetDisease)",
+    ),
+    (("refused",), "was it refused (Immunization.status not-done, statusReason)"),
+    (
+        ("allergy", "allergy-kind", "reaction"),
+        "is it an allergy or its reaction (AllergyIntolerance), or an adverse event of what was given (Immunization.reaction, AdverseEvent)",
+    ),
+    (
+        ("complication",),
+        "is it a complication (Procedure.complication, a Condition), or a finding (Observation)",
+    ),
+    (("anesthesia",), "is it the anaesthesia of a procedure (a Procedure of its own, or Procedure.usedCode)"),
+    (("code-status",), "is it what is to be done at the end of life (an Observation, a Consent)"),
+    (("blood-group", "organism", "antibiotic"), "is it a result (Observation)"),
+    (
+        ("body-position", "quality"),
+        "is it how it was measured (extension observation-bodyPosition, Observation.note)",
+    ),
+    (("authority",), "of which number is it the authority (Identifier.system, Identifier.assigner)"),
+    (("concept",), "is it an identifier of OMOP, whose vocabulary says the code"),
     (("drg", "coordinate", "administrative"), "is it wanted in FHIR at all"),
 )
-"""What a column that no rule reads may be, by its role."""
+"""What a column that no rule reads may be, by its role: the elements that it may go to."""
 
 
 def _columns(guesses: list[Guess]) -> Iterator[str]:

@@ -10,11 +10,12 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.main_diagnosis import MainDiagnosisWriter
 from fhir_bridge.workshop.first_mapping.named import STAY
 from fhir_bridge.workshop.first_mapping.parts import ASKED, ATTENDED, did, part_of, participation
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.spans import days_of
-from fhir_bridge.workshop.first_mapping.writing import Writer, either, listed, literal, quoted
+from fhir_bridge.workshop.first_mapping.writing import either, listed, literal, quoted
 
 __all__ = ["EncounterRule"]
 
@@ -52,6 +53,21 @@ _LETTERS: Final = 3
 """Shorter cells are codes and no names."""
 _LISTED: Final = frozenset("Condition AllergyIntolerance MedicationRequest MedicationStatement".split())
 """What is listed at a visit and has times of its own."""
+_NOBODY: Final = re.compile(
+    r"(?i)selbst\w*|self.*|zelf\w*|spontan\w*|auto ?(referral|derivad[oa])|propia iniciativa|voluntari\w*|outside|extern\w*|kein\w*|none|nessuno|ninguno|aucun|geen|patient|walk[- ]?in|-+"
+)
+"""Words in columns of who referred the patient that are no person."""
+_DISPOSITIONS: Final = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
+_ENDS: Final = (
+    ("exp", re.compile(
+        r"(tod|todesfall|verstorben|gestorben|exitus( letalis)?|died|deceased|expired|death|dead|died in (hospital|icu)|hospital death|"
+        r"d[ée]c[èe]s|d[ée]c[ée]d[ée]e?|deceduto|deceduta|decesso|morte|fallecid[oa]|fallecimiento|[ée]xitus|muerte|defunci[oó]n|overleden|overlijden|[oó]bito)"
+    )),
+    ("home", re.compile(
+        r"(home|own home|zuhause|zu hause|nach hause|hause|domicile|retour( au)? domicile|domicilio|a domicilio|casa|thuis|naar huis|huis)"
+    )),
+)  # fmt: skip
+"""Words for how a stay ended, by R4's code."""
 _ABSENT: Final = (
     "{extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
 )
@@ -72,7 +88,7 @@ def _class_of(word: str) -> str:
     return next((code for code, pattern in _CLASSES.items() if re.search(pattern, word.casefold())), "")
 
 
-class EncounterRule(Writer):
+class EncounterRule(MainDiagnosisWriter):
     """Writes the rule of visits."""
 
     def _of_visit(self, *roles: str) -> list[Guess]:
@@ -164,6 +180,7 @@ class EncounterRule(Writer):
             ) if not los.unit else None
             amount = f"=quantity({self._cell(los, 'Encounter.length')}, {literal(los.unit or 'd')})"
             yield f"  length: {quoted(amount)}"
+        yield from self._diagnosis()
         if self._plan.event == "Encounter":
             yield from self._reasons("reasonCode", "Encounter.", "complaint", "diagnosis", "indication")
         elif self._plan.event in ("", "Observation"):
@@ -222,11 +239,8 @@ class EncounterRule(Writer):
         people = [
             g
             for g in self._of_visit("provider", "provider-id")
-            if did(g)
-            and (
-                self._plan.event == "Encounter"
-                or (self._plan.event != "Procedure" and part_of(g) == ATTENDED)
-            )
+            if (self._plan.event == "Encounter" and (did(g) or self._referred(g)))
+            or (did(g) and self._plan.event != "Procedure" and part_of(g) == ATTENDED)
         ]
         numbers = self._paired(people)
         people = [g for g in people if g not in numbers.values()]
@@ -236,8 +250,23 @@ class EncounterRule(Writer):
         ]
         yield from listed(
             "participant",
-            [f"{{when: {quoted(self._cell(g))}, {item[1:]}" for g, item in zip(people, items, strict=True)],
+            [
+                f"{{when: {quoted(self._somebody(g))}, {item[1:]}"
+                for g, item in zip(people, items, strict=True)
+            ],
         )
+
+    def _referred(self, guess: Guess) -> bool:
+        """Whether a person referred the patient, by no order that has them as its requester."""
+        return participation(guess) == "REF" and not self._plan.request
+
+    def _somebody(self, guess: Guess) -> str:
+        """The condition of cells that are of somebody: who came by themselves was referred by nobody, which is asked."""
+        nobody = sorted({v for v in self._values(guess) if _NOBODY.fullmatch(v)})
+        if not nobody or participation(guess) != "REF":
+            return self._cell(guess)
+        self._ask(f"{guess.column}: {', '.join(nobody)} is taken for nobody: is it?")
+        return f"{self._cell(guess)} and not ({self._cell(guess)} in [{', '.join(map(literal, nobody))}])"
 
     @staticmethod
     def _part(guess: Guess) -> str:
@@ -267,8 +296,7 @@ class EncounterRule(Writer):
                     self._ask(
                         f"{guess.column}: what does each of its numbers mean: {', '.join(words[:12])}? They are kept as text"
                     )
-                here = quoted("=" + self._cell(guess, f"Encounter.hospitalization.{element}"))
-                parts.append(f"{element}: {{text: {here}}}")
+                parts.append(f"{element}: {self._place_or_way(element, guess)}")
         for element, others in (("origin", sources[1:2]), ("destination", places[:1])):
             parts += [
                 f"{element}: {self._displayed(f'Encounter.hospitalization.{element}', g)}" for g in others
@@ -282,6 +310,28 @@ class EncounterRule(Writer):
             )
         if parts:
             yield f"  hospitalization: {{{', '.join(parts)}}}"
+
+    def _place_or_way(self, element: str, guess: Guess) -> str:
+        """Where the patient came from or went, in words: with R4's code where they died or went home, which is asked."""
+        of = f"Encounter.hospitalization.{element}"
+        here = self._cell(guess, of)
+        words = dict.fromkeys(v.casefold() for v in self._values(guess))
+        codes = {word: code for word in words for code, known in _ENDS if known.fullmatch(word)}
+        if element == "admitSource" or not codes:
+            return (
+                self._concept(of, guess)
+                if not self._is_numbered(guess)
+                else f"{{text: {quoted('=' + here)}}}"
+            )
+        shown = ", ".join(f"{word!r} → {code}" for word, code in codes.items())
+        self._ask(
+            f"{guess.column}: do its words mean R4's codes of a discharge disposition, as is assumed: {shown}?"
+        )
+        cases = "".join(
+            f"{quoted(word)}: {{coding: [{{system: {_DISPOSITIONS}, code: {code}}}], text: {quoted('=' + here)}}}, "
+            for word, code in codes.items()
+        )
+        return f"{{match: {quoted(f'lower({here})')}, {cases}empty: ~, else: {{text: {quoted('=' + here)}}}}}"
 
     def _is_numbered(self, guess: Guess) -> bool:
         """Whether a column has the numbers of a list and no words."""

@@ -15,6 +15,7 @@ from fhir_bridge.workshop.first_mapping.meanings import AFTER, CERTAINTY, UNKNOW
 from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
 from fhir_bridge.workshop.first_mapping.parts import ATTENDED, RECORDED, did, part_of
 from fhir_bridge.workshop.first_mapping.statuses import NOTHING_THERE
+from fhir_bridge.workshop.first_mapping.vaccine_writing import VaccineWriter
 from fhir_bridge.workshop.first_mapping.writing import either, listed, literal, quoted
 
 __all__ = ["EventRules"]
@@ -55,7 +56,7 @@ _ACTIVE: Final = re.compile(r"a[kc]ti[vf]|attiv")
 _NOT_DONE: Final = frozenset("not-done on-hold stopped cancelled not-taken".split())
 
 
-class EventRules(DispenseRules, OrderWriter, AllergyRules):
+class EventRules(DispenseRules, OrderWriter, AllergyRules, VaccineWriter):
     """Writes the rule of what a row is about."""
 
     def _event(self) -> Iterator[str]:
@@ -426,24 +427,20 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
         if recorded := self._one("recorded"):
             yield f"  recorded: {quoted('=' + self._date(recorded, 'Immunization.recorded'))}"
         if source := self._one("historical"):
-            yield f"  reportOrigin: {{text: {quoted('=' + self._cell(source, 'Immunization.reportOrigin'))}}}"
+            yield from self._immunization_source(source)
         if lot := self._one("lot-number"):
             yield f"  lotNumber: {quoted('=' + self._cell(lot, 'Immunization.lotNumber'))}"
         if expires := self._one("expires"):
             yield f"  expirationDate: {quoted('=' + self._date(expires, 'Immunization.expirationDate', day=True))}"
         if maker := self._one("manufacturer"):
-            yield f"  manufacturer: {self._displayed('Immunization.manufacturer', maker)}"
-        if place := self._one("organization", "ward"):
+            yield f"  manufacturer: {self._maker(maker)}"
+        if place := self._one("organization", "organization-id", "ward"):
             yield f"  location: {self._displayed('Immunization.location', place)}"
         yield from self._text("site", "body-site", of="Immunization.")
         yield from self._text("route", "route", of="Immunization.")
         if (dose := self._one("dose")) is not None:
             yield f"  doseQuantity: {quoted(self._amount(dose, 'Immunization.doseQuantity'))}"
-        providers = [
-            f"{{actor: {self._reference('Immunization.performer', g)}}}"
-            for g in self._all("provider", "provider-id")[:1]
-        ]
-        yield from listed("performer", providers)
+        yield from listed("performer", self._vaccinators())
         number, series = self._one("dose-number"), self._one("series")
         if number is not None:
             here = self._cell(number, "Immunization.protocolApplied")
@@ -460,6 +457,7 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules):
             yield f"  protocolApplied:\n  - {{when: {quoted(here)}, {name}{form}}}"
         yield from self._reasons("reasonCode", "Immunization.", "indication", "complaint")
         yield from self._texts("programEligibility", "eligibility", of="Immunization.")
+        yield from self._education()
         if payer := self._one("insurer"):
             yield f"  fundingSource: {{text: {quoted('=' + self._cell(payer, 'Immunization.fundingSource'))}}}"
         reactions = [

@@ -170,7 +170,8 @@ _SPELT: Final = {
     "yrs": "a", "minutes": "min", "seconds": "s", "sec": "s", "percent": "%", "pct": "%", "celsius": "Cel",
     "fahrenheit": "[degF]", "bpm": "/min", "lpm": "L/min", "1/min": "/min", "mgdl": "mg/dL", "mmoll": "mmol/L", "gdl": "g/dL", "mgg": "mg/g", "mmhg": "mm[Hg]",
     "hour": "h", "ug/l": "ug/L", "mg/dl": "mg/dL", "g/dl": "g/dL", "mmol/l": "mmol/L", "°c": "Cel", "°f": "[degF]",
-    "j": "d", "jours": "d", "tage": "d", "tag": "d", "giorni": "d", "dias": "d", "std": "h", "stunden": "h", "heures": "h",
+    "wu": "[wood'U]", "wood": "[wood'U]", "wood units": "[wood'U]", "dynes": "dyn.s/cm5", "dyn·s/cm5": "dyn.s/cm5", "dyn s/cm5": "dyn.s/cm5",
+    "dynes.s/cm5": "dyn.s/cm5", "dyn*s/cm5": "dyn.s/cm5", "dyn.sec/cm5": "dyn.s/cm5", "dyn/s/cm5": "dyn.s/cm5", "dyn·s·cm-5": "dyn.s/cm5", "j": "d", "jours": "d", "tage": "d", "tag": "d", "giorni": "d", "dias": "d", "std": "h", "stunden": "h", "heures": "h",
     "ans": "a", "jahre": "a", "anni": "a", "anos": "a", "mois": "mo", "monate": "mo", "sem": "wk", "wochen": "wk",
     "in": "[in_i]", "inch": "[in_i]", "inches": "[in_i]", "ft": "[ft_i]", "lb": "[lb_av]", "lbs": "[lb_av]",
 }  # fmt: skip

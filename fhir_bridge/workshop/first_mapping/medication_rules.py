@@ -132,7 +132,7 @@ class MedicationRules(Writer):
                 )
         for element, role in (("site", "body-site"), ("route", "route")):
             if guess := self._one(role):
-                parts.append(f"{element}: {{text: {quoted('=' + self._cell(guess, of + element))}}}")
+                parts.append(f"{element}: {self._concept(of + element, guess)}")
         rate = self._one("rate")
         dose, rate = (g if g is not None and g.decimal else None for g in (dose, rate))
         for name, amount in (("dose", dose), ("rate", rate)):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from typing import Final
 
@@ -53,8 +54,23 @@ def _in_capitals(unit: str) -> bool:
     return unit.isalpha() and unit.isupper() and len(unit) > 1 and not ucum.is_valid(unit)
 
 
+_PREFIX: Final = re.compile(r"(?:P\((?:a|v|c)B?\)|f?(?:Sg|Sp|Se|Ser|Pl|Plas|[SPB])|[avc]B)[-_] ?(?=\w{2})")
+"""What laboratories write before a name for where it was measured in blood: `S-`, `fP-`, `Sg-`, `P(aB)-`."""
+_WHOLE: Final = re.compile(r"(?i)(f?(B|Sg)|[avc]B|P\([avc]B?\))[-_]")
+"""Of these, those for whole blood."""
+
+
+def _in_blood(text: str) -> tuple[str, str]:
+    """A name without what says that it was measured in blood, and a word of the name that LOINC has for that."""
+    prefix = _PREFIX.match(text)
+    if prefix is None:
+        return text, ""
+    return text[prefix.end() :], "Blood" if _WHOLE.match(text) else "Serum or Plasma"
+
+
 def _measure(text: str, results: list[tuple[str, str]], *, lungs: bool) -> Measure | None:
-    named, share = measures_of(tokens(text))
+    name, where = _in_blood(text)
+    named, share = measures_of(tokens(name))
     place, part = elsewhere(text, lungs=lungs)
     if part == "systolic" and is_too_high(
         text, [n for result, _ in results if (n := number_of(result)) is not None]
@@ -76,4 +92,6 @@ def _measure(text: str, results: list[tuple[str, str]], *, lungs: bool) -> Measu
     variant, _ = variant_of(named, unit, min(numbers), max(numbers))
     if variant is None or not variant.code or not is_one(named, unit, min(numbers), max(numbers)):
         return None
+    if where and " in " in variant.name and where not in variant.name:
+        return None  # of whole blood, where the laboratory measured in plasma, or the other way round
     return variant

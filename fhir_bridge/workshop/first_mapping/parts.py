@@ -29,7 +29,7 @@ _PARTS: Final = (
     (ASKED, r"order|request|requester|auth(o?ri|rz)|auth ?prov|prescri|solicit|peticion|petit|anforder|einsend|zuweis|ueberweis|einweis|adress|refer(r|ing|ral)|richied|demand|auftraggeb|origen|origin\b|verordn|aanvra|verwijz|voorschrij|derivad|derivant|inviante"),
     (RECORDED, r"record|kodier|\bcode par|\bcoder|\bcoded|codifi|gecodeerd|codeur|utilisateur|invoerder|utente ins|\benter|\bentry|\binput|eingab|eingegeb|aangemaakt|invoer|gewijzigd|bijgewerkt|inserit|registrad|grabad|erfass|saisi|\b(er|up|erf|cre|mod|chg|upd) ?usr|change|modif|updat|geaend|creat|anleg|angelegt|usu mod|dokument|ingevoerd|registr(?!ar\b)|modificad|aktualis|aggiorn|mis a jour"),
     (REVIEWED, r"review|revu\b|revis(ed|ad|to|e\b)|nachgepr|geprueft|gegengez|beoordeeld|double check|second check|witness|cosign|checked|controll|controlad|gecontrol|kontroll|co ?sign|countersign|contresign|cofirm|controfirm|medeonder"),
-    (VALIDATED, r"valid|autoris|authoris|gefiatt|goedgek|verif|freigeb|freigegeben|vidier|signe|befund|refert|report|interpret|\bread\b|authenti"),
+    (VALIDATED, r"valid|\bfirm|signat|unterz|ondertek|autoris|authoris|gefiatt|goedgek|verif|freigeb|freigegeben|vidier|signe|befund|refert|report|interpret|\bread\b|authenti"),
     (TOOK, r"collect|abgenomm|entnomm|prelev|preliev|\btaken\b|\bdrawn\b|extra[ck]|afgenomen"),
     (ATTENDED, r"attend|admitting|discharging|responsib|responsab|verantw|hoofdbeh|behand|zustaend|consultant|tratante|a cargo|referente?\b|aufnehm|entlassend|opnemend|curante|en charge"),
 )  # fmt: skip
@@ -53,7 +53,7 @@ def did(guess: Guess) -> bool:
 _PARTICIPATIONS: Final = (
     ("ADM", r"admitting|aufnehm|opnemend|d admission|admission (doctor|physician|prov)"),
     ("DIS", r"discharging|entlassend|discharge (doctor|physician|prov)"),
-    ("REF", r"referr|zuweis|einweis|verwijz|adress"),
+    ("REF", r"referr|zuweis|einweis|ueberweis|verwijz|adress|inviant|derivad|derivant|remitent"),
     ("CON", r"consulting|konsiliar|consulent"),
     ("ATND", r"attend|responsib|responsab|verantw|hoofdbeh|behand|zustaend|consultant|tratante|a cargo|referente?\b|curante|en charge"),
 )  # fmt: skip

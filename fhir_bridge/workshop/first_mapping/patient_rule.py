@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.coded_tables import languages_of
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.selecting import cells_of
 from fhir_bridge.workshop.first_mapping.statuses import by_word
@@ -26,7 +27,11 @@ _MARITAL: Final = {
 _MARITAL_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus"
 _UNKNOWN_SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-NullFlavor"
 _EXTENSION: Final = "http://hl7.org/fhir/StructureDefinition/patient-"
+_LANGUAGES: Final = quoted("urn:ietf:bcp:47")
+_WORD: Final = 4
+"""From so many letters a word for a language is no abbreviation."""
 _EXTENSIONS: Final = (
+    ("mothers-maiden", f"{{{{url: {_EXTENSION}mothersMaidenName, valueString: {{0}}}}}}"),
     ("birth-place", f"{{{{url: {_EXTENSION}birthPlace, valueAddress: {{{{text: {{0}}}}}}}}}}"),
     ("religion", f"{{{{url: {_EXTENSION}religion, valueCodeableConcept: {{{{text: {{0}}}}}}}}}}"),
     (
@@ -96,8 +101,7 @@ class PatientRule(Writer):
         if marital := self._one("marital"):
             yield from self._marital(marital)
         if language := self._one("language"):
-            here = quoted("=" + self._cell(language, "Patient.communication"))
-            yield f"  communication:\n  - {{language: {{text: {here}}}}}"
+            yield from self._language(language)
         yield from self._telecom()
         yield from self._contact()
         yield from listed(
@@ -113,6 +117,29 @@ class PatientRule(Writer):
                 here = quoted("=" + self._cell(guess, f"Patient.extension ({role})"))
                 items.append(form.format(here))
         yield from listed("extension", items)
+
+    def _language(self, guess: Guess) -> Iterator[str]:
+        """The language, by its code of BCP 47 where its word or letter is understood."""
+        here = self._cell(guess, "Patient.communication")
+        codes = languages_of(self._values(guess))
+        text = quoted("=" + here)
+        lacking = [word for word, code in codes.items() if not code]
+        short = [f"{word.upper()} → {code}" for word, code in codes.items() if code and len(word) < _WORD]
+        if lacking:
+            self._ask(
+                f"{guess.column}: which language does each of these mean: {', '.join(lacking[:12])}? They are kept as text"
+            )
+        if short:
+            self._ask(
+                f"{guess.column}: do its letters mean the languages {', '.join(short)} (BCP 47), as is assumed?"
+            )
+        cases = "".join(
+            f"{quoted(word)}: {{coding: [{{system: {_LANGUAGES}, code: {code}}}], text: {text}}}, "
+            for word, code in codes.items()
+            if code
+        )
+        known = f"{{match: {quoted(f'lower({here})')}, {cases}empty: ~, else: {{text: {text}}}}}"
+        yield f"  communication:\n  - {{language: {known if cases else f'{{text: {text}}}'}}}"
 
     def _boolean(self, guess: Guess, element: str) -> str:
         here = quoted(f"lower({self._cell(guess, element)})")

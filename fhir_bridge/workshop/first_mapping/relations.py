@@ -197,11 +197,12 @@ def _codes_of_medicines(sample: Sample, guesses: list[Guess]) -> None:
         values = [v for v in sample.values(number) if v not in guess.missing]
         pairs = [
             g
-            for g in of_roles(guesses, "drug", "display")
+            for g in of_roles(guesses, "drug", "vaccine", "display")
             if g.distinct == guess.distinct and depends_on(sample, g, guess) and depends_on(sample, guess, g)
         ]
         if pairs and share(values, lambda v: re.fullmatch(r"\d{5,8}(\.\d)?", v)) == 1.0:
-            guess.role, guess.subject, guess.system = "code", "drug", ""
+            guess.role, guess.system = "code", ""
+            guess.subject = pairs[0].role if pairs[0].role == "vaccine" else "drug"
             guess.evidence.append(f"each has one value for each of {pairs[0].column}: the medicine's code")
             guess.questions = [
                 f"{guess.column}: which code system are these codes of medicines of? They are kept as local codes"
@@ -546,7 +547,8 @@ def _makers(guesses: list[Guess]) -> None:
     if of_roles(guesses, "manufacturer") or not of_roles(guesses, "lot-number"):
         return
     for guess in of_roles(guesses, "organization"):
-        if concepts_of(guess) == {"laboratory"}:
+        words = concepts_of(guess)
+        if words & {"laboratory", "manufacturer"} and words <= {"laboratory", "manufacturer", "organization"}:
             guess.role = "manufacturer"
             guess.evidence.append("a laboratory beside a vaccine and its lot is who made it")
             guess.questions = [f"{guess.column}: is it who made the vaccine, as is assumed?"]

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
@@ -57,6 +58,10 @@ def _as_a_set(words: Iterable[str], language: str) -> dict[str, str]:
     if romance and letters & {"a", "b"} and not letters & {"h", "l"}:
         return {"a": "", "b": ""}  # alto, or abnormal
     return {letter: "L" for letter in letters & {"b", "t"} if "h" in letters and "l" not in letters}
+
+
+_SIGNED: Final = re.compile(r"\bauthori[sz]ed")
+"""Names of columns of who let a result out; who orders drugs is called so as well."""
 
 
 class ResultRules(Writer):
@@ -197,14 +202,19 @@ class ResultRules(Writer):
         items = []
         for guess in self._all("organization", "provider", "provider-id"):
             concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
-            if part_of(guess) in (VALIDATED, TOOK) or concepts & {
-                "laboratory",
-                "perform",
-                "issue",
-                "verified",
-                "collect",
-                "administer",
-            }:
+            if (
+                part_of(guess) in (VALIDATED, TOOK)
+                or _SIGNED.search(tokens(guess.name))
+                or concepts
+                & {
+                    "laboratory",
+                    "perform",
+                    "issue",
+                    "verified",
+                    "collect",
+                    "administer",
+                }
+            ):
                 items.append(self._reference("Observation.performer", guess))
         yield from listed("performer", items)
 

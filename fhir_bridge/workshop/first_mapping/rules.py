@@ -28,6 +28,7 @@ class Rules(PatientRule, EncounterRule, OrganismRules, EventRules, WideRules, Ar
             yield from self._allergies()
         if self._visits:
             yield from self._encounter()
+            yield from self._main_condition()
             yield from self._procedures()
         yield from self._request()
         yield from self._prescription()
@@ -39,4 +40,5 @@ class Rules(PatientRule, EncounterRule, OrganismRules, EventRules, WideRules, Ar
         elif self._plan.event not in ("", "Encounter"):
             yield from self._event()
         if self._plan.measures:
+            yield from self._within()
             yield from self._wide()

@@ -25,7 +25,8 @@ _OBSERVATION: Final = {
     "endgültig|endbefund|vollständig|définitif|validé|validée|definitivo|validado|validato|final result|fin|definitive|result final|"
     "firmado|firmato|refertato|informado|rendu|signé|freigeg.|fg|vidiert|medizinisch validiert|med. validiert|techn. und med. validiert|completo|completato",
     "preliminary": "voorlopig|vlp|provisorisch|t|techn. validiert|technisch validiert|pre|pv|prov|prov.|provisional|unconfirmed|unverified|draft|preliminary|p|prelim|provisional|interim|partial|vorläufig|vorbefund|teilbefund|provisoire|"
-    "provvisorio|preliminar|provisional",
+    "provvisorio|preliminar|provisional|preliminare|préliminaire|preliminaire|parziale|parcial|partiel|à valider|non validé|non validée|"
+    "da validare|da confermare|pendiente de validar|pendiente validar|pendiente validación|sin validar|in validazione|deeluitslag|deelresultaat|niet gefiatteerd",
     "corrected": "gecorrigeerd|corrected|c|correction|korrigiert|korrektur|corrigé|corretto|corregido",
     "amended": "amended|a|addended|ergänzt|modifié|modificato|modificado",
     "cancelled": "geannuleerd|vervallen|cancelled|canceled|x|storniert|abgebrochen|annulé|annullato|cancelado|anulado",

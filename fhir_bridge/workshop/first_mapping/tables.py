@@ -36,6 +36,7 @@ from fhir_bridge.workshop.first_mapping.spans import concepts_of, days_of
 from fhir_bridge.workshop.first_mapping.statuses import is_urgency, speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED
+from fhir_bridge.workshop.first_mapping.within import procedure_of
 
 __all__ = ["Plan", "is_susceptibility", "main_code", "plan_of", "requester"]
 
@@ -90,6 +91,7 @@ class Plan:
     Attributes:
         patient: whether the rows say enough about a person for a Patient.
         event: type of the resource of what a row is about; empty for none.
+        procedure: what was done while the measurements were made, in words; empty where nothing says that.
         encounter: whether the rows' visits become Encounters beside that.
         request: whether the orders of results become ServiceRequests.
         measures: columns that become an Observation each.
@@ -102,6 +104,7 @@ class Plan:
 
     patient: bool = False
     event: str = ""
+    procedure: str = ""
     encounter: bool = False
     request: bool = False
     dropped: bool = False
@@ -129,6 +132,13 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
         )
         plan.event, plan.dropped = "", True
     _measures(sample, guesses, plan)
+    if not plan.event and plan.measures and "patient-id" in roles:
+        plan.procedure = procedure_of(guesses)
+    if plan.procedure:
+        plan.measures = [g for g in plan.measures if g.role != "complication" or g.words]
+        plan.evidence.append(
+            f"Procedure: the measurements were made in it, as the name of its date says ({plan.procedure})"
+        )
     key = first_of(guesses, "encounter-id")
     if (
         key is not None
@@ -201,6 +211,8 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             del votes["Observation"]
         elif many:
             vote("Observation", 1.0, "a result in each row")
+            if any(2 * g.distinct <= g.filled for g in guesses if g.role in ("encounter-id", "admitted")):
+                votes.pop("Encounter", None)  # a visit has many rows, which are of its results
     for kind, (needed, subject) in _NEEDED.items():
         if kind in votes and not roles & needed and not _has(guesses, subject):
             del votes[kind]
@@ -610,7 +622,7 @@ def main_code(guesses: list[Guess]) -> Guess | None:
 
 
 _OF_PATIENTS: Final = frozenset(
-    """person-id name given middle family family-prefix maiden prefix suffix sex birth-date death-date deceased marital address city county
+    """person-id name given middle family family-prefix maiden mothers-maiden prefix suffix sex birth-date death-date deceased marital address city county
     state postal-code country phone phone-home phone-work phone-mobile email language gp contact-name contact-phone
     contact-relationship nationality religion fax race ethnicity occupation birth-place birth-year""".split()
 )

@@ -31,6 +31,8 @@ _OF_PEOPLE: Final = frozenset(
 )
 
 
+_NUMBERS: Final = frozenset("number id row-id event-id".split())
+"""Roles of numbers that may be a person's, where a name says whose."""
 _NEWBORN: Final = re.compile(
     r"\bapgar|birth ?w|\bbirthwt|geburtsgew|geburtslaenge|kopfumfang|poids (de )?naiss|peso (al )?n[ac]|geboortegew|"
     r"\bcord\b|nabelschnur|nabel|umbilic|cordon|ombelic|funicol|navelstreng|\bnsph\b|ph (ns|na)\b|head circ|"
@@ -72,7 +74,7 @@ def other_persons(sample: Sample, guesses: list[Guess]) -> None:
     number = next((g for g in guesses if g.role == "patient-id" and named[g.column]), None)
     owner = named[number.column] if number is not None else ""
     if number is None:
-        number = next((g for g in guesses if g.role == "number" and named[g.column] and _is_number(g)), None)
+        number = next((g for g in guesses if g.role in _NUMBERS and named[g.column] and _is_number(g)), None)
         if number is not None and not any(g.role == "patient-id" for g in guesses):
             owner, number.role = named[number.column], "patient-id"
             number.evidence.append("the number of a person by its name")

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.chart_procedure import ChartProcedureWriter
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
@@ -15,11 +16,11 @@ from fhir_bridge.workshop.first_mapping.phases import AFTER
 from fhir_bridge.workshop.first_mapping.pressures import PRESSURES
 from fhir_bridge.workshop.first_mapping.qualifiers import QUALIFIERS, measured_by
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY, NUMBER
+from fhir_bridge.workshop.first_mapping.statuses import NOTHING_THERE
 from fhir_bridge.workshop.first_mapping.tables import requester
 from fhir_bridge.workshop.first_mapping.values import LOINC
 from fhir_bridge.workshop.first_mapping.writing import (
     VITAL_SIGNS,
-    Writer,
     cell,
     concepts_of,
     listed,
@@ -46,7 +47,7 @@ _ELEMENTS: Final = {
 """Where what qualifies measurements goes; a position of the body has an extension."""
 
 
-class WideRules(Writer):
+class WideRules(ChartProcedureWriter):
     """Writes a rule for measurements, one for findings, one for what is yes or no."""
 
     def _wide(self) -> Iterator[str]:
@@ -103,7 +104,7 @@ class WideRules(Writer):
             self.used.add(guess.column)
             guess.uses.append(f"Observation ({bare(guess.column)})")
             yield self._spec(guess, complete=complete)
-        if any(guess.local for guess in guesses):
+        if any(self._unstated(guess) for guess in guesses):
             yield '  when: "not (value in spec.missing)"'
         yield "  as: Observation"
         yield self._qualified_key(guesses, when, "column")
@@ -151,7 +152,7 @@ class WideRules(Writer):
             "performer",
             [self._person("Observation.performer", g, numbers) for g in people if g not in numbers.values()],
         )
-        studies = []
+        studies = self._part_of_it()
         procedures = [g for g in self._all("event-id") if "procedure" in concepts_of(g)]
         for guess in [*self._all("study-id"), *procedures]:
             value = f"identifier: {{system: {quoted(f'{self._authority}:{self._label(guess)}')}, value: {quoted('=' + self._cell(guess, 'Observation.partOf'))}}}"
@@ -253,9 +254,20 @@ class WideRules(Writer):
         elif guess.role == "number" and not any("unit" in q or "UCUM" in q for q in guess.questions):
             self.questions.append(f"{guess.column}: what unit do its numbers have, if any?")
         parts.append(f"text: {quoted(bare(guess.column))}")
-        if guess.local:
-            parts.append(f"missing: [{', '.join(quoted(word) for word in guess.local)}]")
+        if unstated := self._unstated(guess):
+            parts.append(f"missing: [{', '.join(map(quoted, unstated))}]")
         return f"    {quoted(guess.column)}: {{{', '.join(parts)}}}{note}"
+
+    def _unstated(self, guess: Guess) -> list[str]:
+        """The cells of a column that state no finding: its words for no value, and for that there was no complication, which is asked."""
+        if guess.role not in ("complication", "reaction") or guess.words:
+            return [*guess.local]
+        none = sorted({value for value in self._values(guess) if value.casefold() in NOTHING_THERE})
+        if none:
+            self._ask(
+                f"{guess.column}: {', '.join(none)} is taken for that there is none: is it, and should that be stated?"
+            )
+        return [*guess.local, *none]
 
     def _result_status(self) -> str:
         if self._plan.event:
