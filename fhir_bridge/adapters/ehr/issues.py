@@ -471,6 +471,13 @@ _CODES = declare(
         "business-rule",
     ),
     IssueCode(
+        "FB-HL7-028",
+        "error",
+        "A document in a message (ED, RP) can't be read; it is kept as text",
+        "Send it in base64 or hex with its encoding in ED.4, or with an absolute URL (RP).",
+        "incomplete",
+    ),
+    IssueCode(
         "FB-CDA-001",
         "error",
         "The XML of a document can't be read",
@@ -526,6 +533,21 @@ _CODES = declare(
         "The document is about several patients, or names none",
         "C-CDA documents with several recordTargets are not taken apart: send a document for each patient.",
         "structure",
+    ),
+    IssueCode(
+        "FB-CDA-009",
+        "error",
+        "A file in a document can't be read as what the document says it is",
+        "Send it in base64, compressed with DF, ZL or GZ or not at all, or with an absolute URL. The document is kept "
+        "as it came.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-CDA-010",
+        "information",
+        "What the file of a document states was not extracted, as its text can't be read",
+        "Text, RTF and PDF with text are read (extra documents); scans have to be read by OCR before. The file is kept",
+        "informational",
     ),
     IssueCode(
         "FB-NOTE-001",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -177,18 +178,22 @@ def test_result_that_is_a_file_is_a_document_that_the_result_refers_to(
         f'{time}<value xsi:type="ED" mediaType="text/plain">plain</value>',
         f'{time}<value xsi:type="ED" mediaType="application/pdf" representation="B64">no base64 !</value>',
     )
-    resources, _ = converted(tmp_path, document(repository, content))
+    resources, issues = converted(tmp_path, document(repository, content))
     known = observations(resources)
-    (file,) = [
-        one
+    files = {
+        f"DocumentReference/{one['id']}": one
         for one in resources
         if one["resourceType"] == "DocumentReference" and "masterIdentifier" not in one
-    ]
+    }
+    file, text = (files.pop(known[name]["derivedFrom"][0]["reference"]) for name in ("C1", "C3"))
+    assert not files
     assert file["content"] == [{"attachment": {"contentType": "application/pdf", "data": "JVBERi0xLjQK"}}]
-    assert known["C1"]["derivedFrom"] == [{"reference": f"DocumentReference/{file['id']}"}]
     assert "valueString" not in known["C1"]
     assert known["C2"]["valueString"] == "plain"
-    assert known["C3"]["valueString"] == "no base64 !"
+    (content,) = text["content"]
+    assert content["attachment"]["contentType"] == "text/plain; charset=utf-8"
+    assert base64.b64decode(content["attachment"]["data"]) == b"no base64 !"
+    assert [issue["code"] for issue in issues if issue["severity"] == "error"] == ["FB-CDA-009"]
 
 
 def test_time_of_birth_is_beside_the_day(tmp_path: Path, repository: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Callable
 from typing import Any
 
@@ -172,3 +173,15 @@ def test_who_numbers_something_says_nothing_only_where_the_number_is_missing(
     ]
     assert stated(changed[1])[1].count("XIS") + stated(changed[1])[1].count("XOSP") > 0
     assert place in declared(stated(changed[0])[0]), "reported, whatever it says"
+
+
+@pytest.mark.parametrize("value", ["^application^pdf^Base64^@@@@", "^application^pdf^Base64", "x"])
+def test_a_document_that_can_not_be_read_is_kept_as_text_and_reported(value: str, message: Message) -> None:
+    converted = message(MDM, PID, TXA, f"OBX|1|ED|PDF^Report^L||{value}||||||F")
+    assert "FB-HL7-028" in converted.codes()
+    assert converted.outcomes[0][1] == "partial"
+    [document] = converted.of("DocumentReference")
+    [content] = document["content"]
+    assert base64.b64decode(content["attachment"]["data"]).decode() == value
+    whole = message(MDM, PID, TXA, "OBX|1|ED|PDF^Report^L||^application^pdf^Base64^aGk=||||||F", OBX)
+    assert "FB-HL7-028" not in whole.codes()

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.ccda.node import NOTHING, STATEMENTS, Node
+from fhir_bridge.adapters.ehr.ccda.node import MIXED, NOTHING, STATEMENTS, Node
 from fhir_bridge.adapters.ehr.ccda.parsing import Root
 from fhir_bridge.mapping import Applied, Read
 
@@ -73,7 +73,7 @@ def leaves(node: Node, taken: Container[_Leaf] = ()) -> Iterator[tuple[Node, str
         for name in node.attributes:
             if (key, name) not in taken and not silent(node, name):
                 yield node, name
-        if node.content and (key, "#") not in taken:
+        if node.content and (key, "#") not in taken and not node.content.isspace():
             yield node, "#"
         if tag == "section":
             stack += [child for child in reversed(node.children) if child.tag != "text"]
@@ -104,6 +104,9 @@ def _coded(node: Node, taken: set[_Leaf]) -> None:
 
 
 def _text(node: Node, taken: set[_Leaf]) -> None:
+    if node.tag in MIXED and node.children:
+        _subtree(node, taken)
+        return
     if node.content:
         taken.add((id(node), "#"))
     taken.add((id(node), "value"))

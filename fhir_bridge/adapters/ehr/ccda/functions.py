@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.ccda import values
+from fhir_bridge.adapters.ehr.ccda.files import file_of
 from fhir_bridge.adapters.ehr.ccda.narrative import div
 from fhir_bridge.adapters.ehr.ccda.node import NOTHING, Node, relations
 from fhir_bridge.adapters.ehr.ccda.values import items, physical
@@ -136,35 +137,37 @@ def replaced(x: Any) -> Node | None:
     return next(iter(replaced_documents(items(x))), None)
 
 
-@function(nulls=True, returns="Attachment", reads=("whole",))
-def body(x: Any) -> Attachment | None:
+def _attachment(ctx: Context, node: Node) -> Attachment | None:
+    file = file_of(node)
+    if file is None:
+        return None
+    if file.why:
+        ctx.flag("FB-CDA-009", f"a file can't be read as what the document says it is: {file.why}")
+    result = Attachment(contentType=file.media_type)
+    if file.url:
+        result["url"] = file.url
+    if file.content is not None:
+        result["data"] = base64.b64encode(file.content).decode()
+    if file.title:
+        result["title"] = file.title
+    return result
+
+
+@function(context=True, nulls=True, returns="Attachment", reads=("whole",))
+def body(ctx: Context, x: Any) -> Attachment | None:
     """The content of a document without structure (`nonXMLBody.text`): in it, or where it is."""
     for given in items(x):
         node = next(iter(given.named.get("text", ())), given) if given.tag == "nonXMLBody" else given
-        kind = node.attributes.get("mediaType", "text/plain")
-        url = node.path("reference", "value")
-        if isinstance(url, str):
-            return Attachment(contentType=kind, url=url)
-        if node.attributes.get("representation") == "B64":
-            data = "".join(node.content.split())
-            try:
-                base64.b64decode(data, validate=True)
-            except ValueError:
-                return None
-            return Attachment(contentType=kind, data=data)
-        if text := "\n".join(node.words()):
-            return Attachment(
-                contentType=f"{kind}; charset=utf-8", data=base64.b64encode(text.encode()).decode()
-            )
+        return _attachment(ctx, node)
     return None
 
 
-@function(nulls=True, returns="Attachment", reads=("whole",))
-def note_text(x: Any) -> Attachment | None:
+@function(context=True, nulls=True, returns="Attachment", reads=("whole",))
+def note_text(ctx: Context, x: Any) -> Attachment | None:
     """The text of a note, as plain text or as the file that it holds."""
     for node in items(x):
         if node.attributes.get("representation") == "B64":
-            return body(node)
+            return _attachment(ctx, node)
         if text := node.text:
             return Attachment(
                 contentType="text/plain; charset=utf-8", data=base64.b64encode(text.encode()).decode()

@@ -6,13 +6,14 @@ import re
 from typing import Final
 from xml.sax.saxutils import escape, quoteattr
 
-from fhir_bridge.adapters.ehr.ccda.node import Node
+from fhir_bridge.adapters.ehr.ccda.node import BLOCKS, Node
 
 __all__ = ["div"]
 
 _SAME: Final = frozenset("table thead tbody tfoot tr th td col colgroup br sub sup caption".split())
 _SPANS: Final = frozenset(("colspan", "rowspan"))
-_BLOCKS: Final = frozenset(("table", "list", "paragraph"))
+_HTML_BLOCKS: Final = frozenset("blockquote dd div dl dt h1 h2 h3 h4 h5 h6 li ol p pre ul".split())
+_BLOCKS: Final = frozenset(("table", "list", "paragraph")) | _HTML_BLOCKS
 _IN_TABLE: Final = frozenset(("table",))
 _STYLES: Final = {"Bold": "b", "Italics": "i", "Underline": "u", "Emphasis": "i"}
 _LINK: Final = re.compile(r"(?:https?://|mailto:|#)[^\s\"'<>]*\Z")
@@ -34,8 +35,6 @@ def _inside(node: Node, pieces: list[str]) -> None:
     if node.content:
         pieces.append(escape(node.content))
     for child in node.children:
-        if pieces and not pieces[-1].endswith((">", " ")):
-            pieces.append(" ")
         _element(child, pieces)
 
 
@@ -56,11 +55,22 @@ def _element(node: Node, pieces: list[str]) -> None:
     if tag in _EMPTY:
         pieces.append(f"<{tag}{attributes}/>")
         return
-    pieces.append(f"<{tag}{attributes}>")
+    apart = " " if tag == "span" and node.tag in BLOCKS else ""  # as no block may be in what is around it
+    pieces.append(f"{apart}<{tag}{attributes}>")
     if node.tag == "renderMultiMedia" and (target := node.attributes.get("referencedObject")):
-        pieces.append(escape(f"[{target}] "))
+        pieces.append(escape(f"[{target}]"))
     _inside(node, pieces)
-    pieces.append(f"</{tag}>")
+    pieces.append(f"</{tag}>{apart}")
+
+
+def _in_link(node: Node) -> bool:
+    """Whether an element is in a link, where XHTML has no other."""
+    around = node.up
+    while around is not None and around.tag != "text":
+        if around.tag == "linkHtml":
+            return True
+        around = around.up
+    return False
 
 
 def _name(node: Node) -> str:
@@ -75,7 +85,9 @@ def _name(node: Node) -> str:
         return "ol" if node.attributes.get("listType") == "ordered" else "ul"
     if tag == "item":
         return "li"
-    if tag == "linkHtml":
+    if tag in _HTML_BLOCKS:
+        return "div"
+    if tag == "linkHtml" and not _in_link(node):
         return "a"
     if tag == "footnoteRef":
         return "sup"

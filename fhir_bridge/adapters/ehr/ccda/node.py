@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-__all__ = ["NOTHING", "STATEMENTS", "Node", "relations"]
+__all__ = ["BLOCKS", "MIXED", "NOTHING", "STATEMENTS", "Node", "plain", "relations"]
 
 STATEMENTS: Final = frozenset(
     """act encounter observation observationMedia organizer procedure regionOfInterest substanceAdministration
     supply""".split()
 )
 """Elements of a clinical statement (CDA R2 §4.3.5)."""
+
+MIXED: Final = frozenset(("desc", "originalText", "text", "title"))
+"""Elements whose text may have elements in it (CDA R2 §4.3.5): white space in them is a part of what they say."""
+
+BLOCKS: Final = frozenset(
+    """br caption col colgroup item list paragraph table tbody td tfoot th thead tr
+    blockquote dd div dl dt h1 h2 h3 h4 h5 h6 hr li ol p pre ul""".split()
+)
+"""Elements of narrative that text does not run through; those of XHTML, which narrative may not have, too."""
+_IN_LINE: Final = frozenset(("td", "th"))
 
 _RELATIONS: Final = ("entry", "entryRelationship", "component")
 _SILENT: Final = frozenset(("nullFlavor", "type", "use", "classCode", "typeCode", "determinerCode", "unit"))
@@ -188,11 +199,14 @@ class Node:
         for name in ("originalText", "text"):
             if (own := self.named.get(name)) and (shown := own[0].text):
                 return shown
-        if self.content:
+        if self.tag in MIXED and self.children:
+            if shown := plain(self).strip():
+                return shown
+        elif self.content:
             return self.content
         if (references := self.named.get("reference")) and (target := references[0].attributes.get("value")):
             return self.top.narrative(target)
-        if self.tag in ("text", "originalText", "title", "name", "desc") and self.children:
+        if self.tag == "name" and self.children:
             return " ".join(self.words()) or None
         return self.attributes.get("value")
 
@@ -231,6 +245,29 @@ NOTHING: Final = Node.__new__(Node)
 """An element that has nothing: the container of a statement that is in none."""
 Node.__init__(NOTHING, "", {}, None)
 NOTHING.in_section = NOTHING.container = NOTHING.in_document = NOTHING
+
+
+def plain(node: Node, line: str = " ") -> str:
+    """The text of narrative: what is marked up within a line as it is written, blocks apart.
+
+    Args:
+        line: what is between two lines; cells of a row are one line.
+    """
+    pieces: list[str] = []
+    _pieces(node, line, pieces)
+    return re.sub(r" ?\n[ \n]*", "\n", re.sub(r" {2,}", " ", "".join(pieces))).strip(" \n")
+
+
+def _pieces(node: Node, line: str, pieces: list[str]) -> None:
+    between = "" if node.tag not in BLOCKS else " " if node.tag in _IN_LINE else line
+    if between:
+        pieces.append(between)
+    if node.content:
+        pieces.append(node.content)
+    for child in node.children:
+        _pieces(child, line, pieces)
+    if between:
+        pieces.append(between)
 
 
 def relations(node: Node) -> list[Node]:

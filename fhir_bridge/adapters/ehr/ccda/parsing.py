@@ -6,16 +6,18 @@ expanded. Depth and number of elements are limited, as is the size of the file (
 
 from __future__ import annotations
 
+import re
 from typing import Any, Final
 from xml.parsers import expat
 
-from fhir_bridge.adapters.ehr.ccda.node import Node
+from fhir_bridge.adapters.ehr.ccda.node import BLOCKS, MIXED, Node, plain
 
 __all__ = ["DocumentError", "Root", "parse"]
 
 MAX_DEPTH: Final = 200
 MAX_NODES: Final = 3_000_000
 _KNOWN: Final = ("urn:hl7-org:v3 ", "urn:hl7-org:sdtc ", "http://www.w3.org/2001/XMLSchema-instance ")
+_SPACE: Final = re.compile(r"[ \t\r\n]+")
 
 
 class DocumentError(ValueError):
@@ -59,7 +61,7 @@ class Root(Node):
             if target.startswith("#"):
                 self.dangling[target] = None
             return None
-        return " ".join(" ".join(node.words()).split()) or None
+        return plain(node).strip() or None
 
 
 class _Builder:
@@ -68,6 +70,7 @@ class _Builder:
         self.current: Node | None = None
         self.depth = self.count = 0
         self.texts: list[str] = []
+        self.mixed: Node | None = None
         self.tags: dict[str, str] = {}
         self.parser: Any = expat.ParserCreate(namespace_separator=" ")
         self.parser.buffer_text = True
@@ -83,29 +86,49 @@ class _Builder:
             " fetch files or grow without end); remove <!DOCTYPE …>"
         )
 
-    def _flush(self) -> None:
-        if self.texts:
-            text = self.texts[0] if len(self.texts) == 1 else "".join(self.texts)
-            self.texts.clear()
-            if text.isspace():
-                return
-            node = self.current
-            if node is not None:
-                text = (
-                    text.strip()
-                    if node.tag == "text" and node.up and node.up.tag == "nonXMLBody"
-                    else " ".join(text.split())
-                )
-                if node.children or node.content:  # mixed content of narrative: words stay in order
-                    piece = Node("", {}, node)
-                    piece.content = text
-                    node.children.append(piece)
-                else:
-                    node.content = text
+    def _flush(self, before: str | None) -> None:
+        """Put the text that was read into its element.
+
+        Args:
+            before: the element that begins after it; None where its own ends.
+        """
+        text = self.texts[0] if len(self.texts) == 1 else "".join(self.texts)
+        self.texts.clear()
+        node = self.current
+        if node is None:
+            return
+        if self.mixed is not None:
+            text = self._mixed_text(node, text, before)
+        elif node.tag == "text" and node.up and node.up.tag == "nonXMLBody":
+            text = text.strip()
+        else:
+            text = " ".join(text.split())
+        if not text:
+            return
+        if node.children or node.content:  # mixed content of narrative: words stay in order
+            piece = Node("", {}, node)
+            piece.content = text
+            node.children.append(piece)
+        else:
+            node.content = text
+
+    def _mixed_text(self, node: Node, text: str, before: str | None) -> str:
+        """Text as XHTML would show it: runs of white space are one space, and none where a block begins or ends."""
+        text = _SPACE.sub(" ", text)
+        block = node is self.mixed or node.tag in BLOCKS
+        last = node.children[-1].tag if node.children else None
+        if last in BLOCKS or (block and last is None and not node.content):
+            text = text.lstrip(" ")
+            if node is self.mixed and before is None and last is None and text.isspace():
+                return ""  # no-break spaces alone
+        if before in BLOCKS or (block and before is None):
+            text = text.rstrip(" ")
+        return text
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
+        tag = self.tags.get(name) or self.tags.setdefault(name, name.rpartition(" ")[2])
         if self.texts:
-            self._flush()
+            self._flush(tag)
         self.depth += 1
         self.count += 1
         if self.depth > MAX_DEPTH or self.count > MAX_NODES:
@@ -119,7 +142,6 @@ class _Builder:
             if " " in key:
                 attributes = {key.rpartition(" ")[2]: value for key, value in attributes.items()}
                 break
-        tag = self.tags.get(name) or self.tags.setdefault(name, name.rpartition(" ")[2])
         parent = self.current
         if parent is None:
             if name.startswith("urn:hl7-org:v3 ClinicalDocument"):
@@ -134,11 +156,15 @@ class _Builder:
         node = Node(tag, attributes, parent, self.parser.CurrentLineNumber)
         parent.children.append(node)
         self.current = node
+        if self.mixed is None and tag in MIXED and parent.tag != "nonXMLBody":
+            self.mixed = node
 
     def _end(self, _: str) -> None:
         if self.texts:
-            self._flush()
+            self._flush(None)
         self.depth -= 1
+        if self.mixed is self.current:
+            self.mixed = None
         self.current = self.current.up if self.current is not None else None
 
 

@@ -36,8 +36,8 @@ def signature(node: Node) -> Signature:
     return (
         node.tag,
         tuple(sorted(node.attributes.items())),
-        node.content,
-        tuple([signature(child) for child in node.children]),
+        " ".join(node.content.split()),
+        tuple([signature(child) for child in node.children if child.tag or not child.content.isspace()]),
     )
 
 

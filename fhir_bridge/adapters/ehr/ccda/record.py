@@ -13,7 +13,7 @@ from fhir_bridge.adapters.ehr.ccda.node import NOTHING, Node, relations
 from fhir_bridge.adapters.ehr.ccda.parsing import Root
 from fhir_bridge.adapters.ehr.ccda.parties import PARTIES, hash_of, parties
 from fhir_bridge.adapters.ehr.ccda.pressures import join_pressures
-from fhir_bridge.adapters.ehr.ccda.stated import narrative_facts
+from fhir_bridge.adapters.ehr.ccda.stated import file_facts, narrative_facts
 from fhir_bridge.adapters.ehr.ccda.versions import VERSIONED, DocumentVersion, version_of
 from fhir_bridge.adapters.ehr.dtm import timestamp
 from fhir_bridge.adapters.ehr.issues import new_issue
@@ -38,6 +38,7 @@ class Document:
         "_facts",
         "_implausible",
         "_scopes",
+        "_unread_file",
         "content",
         "delivery",
         "issues",
@@ -73,6 +74,7 @@ class Document:
         self._scopes: dict[str, list[Node]] | None = None
         self._facts: list[StatedFact] | None = None
         self._implausible: list[ImplausibleValue] = []
+        self._unread_file = ""
         self.delivery: DocumentVersion | None = None
         if root is not None:
             root.file = locator
@@ -141,11 +143,11 @@ class Document:
             return (self.root,) if self.root is not None else ()
         if name == "Fact":
             if self._facts is None:
-                self._facts = (
-                    []
-                    if self.root is None
-                    else narrative_facts(self.scopes["Section"], self.root, self._implausible)
-                )
+                self._facts = []
+                if self.root is not None:
+                    of_file, self._unread_file = file_facts(self.root, self._implausible)
+                    self._facts = narrative_facts(self.scopes["Section"], self.root, self._implausible)
+                    self._facts += of_file
             return self._facts
         return self.scopes.get(name, ())
 
@@ -164,6 +166,9 @@ class Document:
         ]
         if declared:
             issues += [new_issue("FB-CDA-006", text, self.locator) for text in declared]
+        if self._unread_file:
+            text = f"nothing is extracted from the document's file: {self._unread_file}"
+            issues.append(new_issue("FB-CDA-010", text, self.locator))
         return issues + implausible_values(self._implausible, self.locator)
 
 

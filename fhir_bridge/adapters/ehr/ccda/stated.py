@@ -1,15 +1,16 @@
-"""What the narrative of a document states, by the extractors of notes."""
+"""What the narrative of a document states, or the file that it holds, by the extractors of notes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from fhir_bridge.adapters.ehr.ccda.node import Node
+from fhir_bridge.adapters.ehr.ccda.files import file_of, suffix_of
+from fhir_bridge.adapters.ehr.ccda.node import Node, plain
 from fhir_bridge.adapters.ehr.notes.extracted import ImplausibleValue, StatedFact, stated_facts
+from fhir_bridge.adapters.ehr.notes.reading import UnreadableText, text_of
+from fhir_bridge.plugins.extras import MissingExtra
 
-__all__ = ["narrative_facts"]
-
-_LINES = frozenset(("paragraph", "item", "tr", "br", "caption"))
+__all__ = ["file_facts", "narrative_facts"]
 
 
 def narrative_facts(
@@ -23,12 +24,21 @@ def narrative_facts(
             title = section.path("title")
             place = title.text if title.__class__ is Node else None
             facts += stated_facts(
-                _plain(text), root, place or f"section {section.key}", implausible=implausible
+                plain(text, "\n"), root, place or f"section {section.key}", implausible=implausible
             )
     return facts
 
 
-def _plain(node: Node) -> str:
-    pieces = [node.content] if node.content else []
-    pieces += (_plain(child) + ("\n" if child.tag in _LINES else "") for child in node.children)
-    return " ".join(piece for piece in pieces if piece)
+def file_facts(root: Node, implausible: list[ImplausibleValue]) -> tuple[list[StatedFact], str]:
+    """The facts of a document without structure, whose spans are of the text of its file; and why it has none, where
+    its text can't be read."""
+    held = root.path("component", "nonXMLBody", "text")
+    file = file_of(held) if held.__class__ is Node else None
+    suffix = suffix_of(file.media_type) if file is not None else None
+    if file is None or file.content is None or suffix is None:
+        return [], "" if suffix is not None or file is None else f"no text is read from {file.media_type}"
+    try:
+        text = text_of(file.content, suffix)
+    except (UnreadableText, MissingExtra) as error:
+        return [], str(error)
+    return list(stated_facts(text, root, implausible=implausible)), ""

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.ccda.intervals import limits, open_ends, time_limits, unrepresented
-from fhir_bridge.adapters.ehr.ccda.node import Node
+from fhir_bridge.adapters.ehr.ccda.node import MIXED, Node, plain
 from fhir_bridge.fhir.datatypes import Address, ContactPoint, HumanName, Period, Quantity, Range, Ratio
 from fhir_bridge.mapping import Context, function
 from fhir_bridge.mapping.functions.quantities import quantity
@@ -390,10 +390,12 @@ def label(x: Any) -> str | None:
     return None
 
 
-def _words_of(node: Node) -> list[str]:
-    """All that an element says, in words."""
+def _words_of(node: Node, *, texts: bool = True) -> list[str]:
+    """All that an element says, in words; without those between its tags, where those are said already."""
     attributes = node.attributes
-    words = [node.content] if node.content else []
+    mixed = node.tag in MIXED and bool(node.children)
+    text = "" if not texts else plain(node) if mixed else node.content
+    words = [text] if text else []
     if attributes:
         if display := attributes.get("displayName"):
             words.append(f"{display} ({attributes['code']})" if attributes.get("code") else display)
@@ -407,7 +409,7 @@ def _words_of(node: Node) -> list[str]:
     for child in node.children:
         if child.tag in ("templateId", "typeId", "realmCode"):
             continue
-        inner = _words_of(child)
+        inner = _words_of(child, texts=texts and not mixed)
         if inner:
             words.append(f"{child.tag}: {' '.join(inner)}" if child.tag in _NAMED else " ".join(inner))
     return words
@@ -417,7 +419,7 @@ _OTHERS: Final = ("value", "unit", "root", "extension", "use")
 _CODED: Final = ("code", "codeSystem", "codeSystemVersion", *_OTHERS)
 _STRUCTURE: Final = frozenset(
     """classCode moodCode typeCode type contextControlCode contextConductionInd determinerCode inversionInd ID
-    valueSet""".split()
+    valueSet styleCode""".split()
 )
 _KNOWN: Final = _STRUCTURE.union(_CODED, ("displayName", "codeSystemName"))
 """Attributes that `_words_of` writes by their place, or leaves out."""

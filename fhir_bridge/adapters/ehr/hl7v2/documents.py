@@ -14,7 +14,7 @@ from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
 from fhir_bridge.adapters.ehr.hl7v2.groups import OBSERVATION, ORDER, VISIT_OBSERVATION, Group
 from fhir_bridge.adapters.ehr.notes.extracted import ImplausibleValue, StatedFact, stated_facts
 from fhir_bridge.fhir.datatypes import Attachment
-from fhir_bridge.mapping import function
+from fhir_bridge.mapping import Context, function
 
 __all__ = ["FUNCTIONS", "contents_facts", "contents_of", "document_of"]
 
@@ -144,6 +144,7 @@ def contents_of(patient: Group) -> list[Group]:
 
 @function(
     scope=True,
+    context=True,
     returns="Attachment",
     selects=(
         ("contents:OBX-5", "whole"),
@@ -152,8 +153,11 @@ def contents_of(patient: Group) -> list[Group]:
         ("contents:OBX-14", "text"),
     ),
 )
-def attachments(s: Group) -> list[Attachment] | None:
-    """The content of a document (MDM): each document in an OBX, and the texts of each OBX-3 as one plain text."""
+def attachments(s: Group, ctx: Context) -> list[Attachment] | None:
+    """The content of a document (MDM): each document in an OBX, and the texts of each OBX-3 as one plain text.
+
+    A document that can't be read is reported, and its text kept.
+    """
     results: list[Attachment] = []
     texts: dict[str, list[str]] = {}
     for group in contents_of(s):
@@ -163,6 +167,10 @@ def attachments(s: Group) -> list[Attachment] | None:
         if document is not None:
             results.append(Attachment({**document, "title": title} if title else document))
         elif text := group.text:
+            if first.fields[2:3] in _DOCUMENT_TYPES:
+                ctx.flag(
+                    "FB-HL7-028", f"a document in OBX-5 ({first.fields[2]}) can't be read; it is kept as text"
+                )
             texts.setdefault(title, []).append(text)
     for title, lines in texts.items():
         content = base64.b64encode("\n".join(lines).encode()).decode()
