@@ -386,7 +386,8 @@ class OutputBlock(Block):
     thresholds: list[StepBlock] = []
     guideline: str = ""
     population: str = ""
-    decimals: int = Field(default=1, ge=0, le=9)
+    decimals: int | None = Field(default=None, ge=0, le=9)
+    """Of the value; None: one, and more where so many significant digits need them (`decoding`)."""
 
     @model_validator(mode="after")
     def _whole(self) -> OutputBlock:
