@@ -53,6 +53,7 @@ __all__ = [
     "load_cohort",
     "manifest_bytes",
     "members_of",
+    "table_columns",
     "table_row",
 ]
 
@@ -488,6 +489,19 @@ def table_row(row: DatasetRow) -> dict[str, Any]:
         **{f"outcome_{name}": outcome.value for name, outcome in row.outcomes.items()},
         **{f"outcome_{name}_days": outcome.days for name, outcome in row.outcomes.items()},
         **{f"outcome_{name}_censored": outcome.censored or None for name, outcome in row.outcomes.items()},
+    }
+
+
+def table_columns(cohort: Cohort, manifest: Manifest) -> dict[str, str]:
+    """Names of a table's columns, whatever the rows hold, and of which type each is."""
+    outcomes = [f"outcome_{item.name}" for item in cohort.outcomes]
+    return {
+        **{"patient": "string", "as_of": "time", "split": "string"},
+        **{item.name: "number" for item in manifest.inputs},
+        **{f"{item.name}_reference": "strings" for item in manifest.inputs},
+        **dict.fromkeys(outcomes, "number"),
+        **{f"{name}_days": "number" for name in outcomes},
+        **{f"{name}_censored": "string" for name in outcomes},
     }
 
 

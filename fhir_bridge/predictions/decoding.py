@@ -17,6 +17,7 @@ from fhir_bridge.predictions.outputs import (
     TextOutput,
 )
 from fhir_bridge.predictions.tensors import ModelFailure, Tensor
+from fhir_bridge.predictions.value_sets import UNDECIDED
 
 __all__ = ["Decoded", "decode", "tensors_of", "the_number"]
 
@@ -36,6 +37,7 @@ class Decoded:
     interval: Interval | None
     output: Output | None
     category: tuple[str, str] | None
+    cautions: tuple[str, ...] = ()
 
 
 def tensors_of(block: OutputBlock) -> list[str]:
@@ -106,12 +108,15 @@ def _class(block: OutputBlock, row: Sequence[Any]) -> Decoded:
             f"{block.tensor} has {len(row)} values, and model.yaml {len(block.classes)} classes"
         )
     shares = [_decimal(value) for value in row]
-    best = block.classes[shares.index(max(shares))]
+    likeliest = [item for item, share in zip(block.classes, shares, strict=True) if share == max(shares)]
+    best = likeliest[0]
+    tie = f"{UNDECIDED}{' and '.join(item.display for item in likeliest)} are equally likely to the model."
     probabilities = tuple(
         (item.code, item.display, share.quantize(_PLACES, ROUND_HALF_EVEN).normalize() + 0)
         for item, share in zip(block.classes, shares, strict=True)
     )
-    return Decoded(None, None, ClassOutput(best.code, best.display, probabilities), None)
+    cautions = (tie,) if len(likeliest) > 1 else ()
+    return Decoded(None, None, ClassOutput(best.code, best.display, probabilities), None, cautions)
 
 
 def _survival(block: OutputBlock, row: Sequence[Any]) -> Decoded:

@@ -387,7 +387,14 @@ def _frames(item: FramesBlock, record: PatientRecord, source: FeatureSource) -> 
             )
             raise UnusableInput(f"{item.label}: {message}", evidence)
         values = read_frames(
-            study, instances, record.identifiers, item.modality, item.frames, item.height, item.width
+            study,
+            instances,
+            record.identifiers,
+            item.modality,
+            item.frames,
+            item.height,
+            item.width,
+            raw=item.scale == "none",
         )
         if isinstance(values, str):
             raise UnusableInput(f"{item.label} {values}", evidence)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC
+from decimal import Decimal
 from pathlib import Path
 from random import randrange
 from typing import Any, Final, cast
@@ -102,6 +103,11 @@ class ManifestPredictor:
         """What it may say, as code and display: its classes, or the steps of its number."""
         output = self.manifest.output
         return tuple((item.code, item.display) for item in output.classes or output.thresholds)
+
+    def category_of(self, value: Decimal) -> str:
+        """Code of the category of a value, in percent where it is a risk; empty where it has none."""
+        reached = [step.code for step in self.manifest.output.thresholds if value >= step.at_least]
+        return reached[-1] if reached else ""
 
     @property
     def reads_elsewhere(self) -> bool:
@@ -278,6 +284,7 @@ class ManifestPredictor:
             explanation=explanation,
             cautions=(
                 *((DEMONSTRATION,) if self.demonstration else ()),
+                *decoded.cautions,
                 *undecided(self.manifest, record, features),
             ),
             interval=decoded.interval,

@@ -159,9 +159,13 @@ def _inputs(manifest: Manifest, model: OnnxModel, trials: Sequence[Tensor]) -> I
             else:
                 yield (
                     ("tensors", number, "inputs"),
-                    f"the file's input {block.name} is {asked or 'one'} values a patient, "
+                    f"the file's input {block.name} is {_counted(asked)} a patient, "
                     f"and model.yaml gives {stated}",
                 )
+
+
+def _counted(asked: str) -> str:
+    return "one value" if asked in ("", "1") else f"{asked} values"
 
 
 def _fits(shape: Sequence[int | None], given: Sequence[int]) -> bool:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as parquet
 import pytest
 from onnx import TensorProto, helper
 
 from tests.command import run_command
-from tests.predictions.made_models import save
+from tests.predictions.made_models import CLASSES, save
 from tests.predictions.records import quantity
-from tests.predictions.test_bounded import model
+from tests.predictions.test_bounded import model, rows, view
 from tests.predictions.ward import Ward, diagnosis, ward
 
 __all__ = ["ward"]
@@ -110,3 +111,39 @@ def test_a_list_of_one_code_system_says_what_it_does_not_decide(ward: Ward) -> N
     assert "the list has no ICD-10" in done.stdout
     both = block | {"codes": ["snomed|44054006", "icd10|E11*"]}
     assert "warning" not in run_command("model", "check", model(ward, both)).stdout
+
+
+def undecided(path: Path) -> None:
+    """Two classes, each as likely as the other."""
+    shares = helper.make_tensor("shares", TensorProto.FLOAT, [1, 2], [0.5, 0.5])
+    nodes = [
+        helper.make_node("Mul", ["x", "nought"], ["none"]),
+        helper.make_node("Add", ["none", "shares"], ["y"]),
+    ]
+    nought = helper.make_tensor("nought", TensorProto.FLOAT, [1], [0.0])
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, [None, 1])
+    y = helper.make_tensor_value_info("y", TensorProto.FLOAT, [None, 2])
+    save(helper.make_graph(nodes, "undecided", [x], [y], [nought, shares]), path)
+
+
+def test_two_classes_that_are_equally_likely_are_named(ward: Ward) -> None:
+    output = {"kind": "class", "code": "own-risk", "display": "Rhythm", "tensor": "y", "classes": CLASSES}
+    model(ward, {"name": "age", "type": "age"}, make=undecided, output=output)
+    ward.load({"a": []})
+    said = ward.ask("own-risk")["a"]
+    assert said.observation["valueCodeableConcept"]["text"] == "Sinus rhythm"
+    assert "Not decided: Sinus rhythm and Atrial fibrillation are equally likely to the model." in said.text
+
+
+def test_columns_have_their_types_whatever_the_rows_hold(ward: Ward) -> None:
+    path = model(ward, measured("item", ["loinc|14749-6"], "mmol/L") | {"missing": "nan"})
+    view(ward.site.parent / "died.json", "Condition", ("when", "recordedDate"))
+    ward.load({"a": []})
+    outcome = {"name": "died", "view": "died.json", "time": "when", "within_days": 30}
+    rows(ward, path, "2020-01-01", outcomes=[outcome])
+    schema = parquet.read_schema(ward.site.parent / "out0" / "rows.parquet")
+    assert {name: str(schema.field(name).type) for name in schema.names} == {
+        **{"patient": "string", "as_of": "timestamp[us, tz=UTC]", "split": "string", "item": "double"},
+        "item_reference": "list<element: string>",
+        **{"outcome_died": "double", "outcome_died_days": "double", "outcome_died_censored": "string"},
+    }
