@@ -83,7 +83,7 @@ def add_user(
     for name in unknown:
         stderr.print(
             f"[yellow]warning:[/] there is no {escape(name)} here: what {escape(user.username)} does "
-            "will refer to nobody until it is loaded",
+            "will refer to nobody, and a review or withdrawal of a model's result is refused until it is loaded",
             soft_wrap=True,
         )
 

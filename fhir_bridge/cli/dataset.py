@@ -91,12 +91,17 @@ async def _collect(
 def _write(
     out: Path, rows: list[DatasetRow], cohort: Cohort, manifest: Manifest, values: dict[str, Any]
 ) -> None:
-    from fhir_bridge.predictions.dataset import manifest_bytes, table_row
+    from fhir_bridge.predictions.dataset import manifest_bytes, table_columns, table_row
     from fhir_bridge.predictions.meds import write_meds
 
     arrow = importlib.import_module("pyarrow")
     parquet = importlib.import_module("pyarrow.parquet")
     out.mkdir(parents=True, exist_ok=True)
-    parquet.write_table(arrow.Table.from_pylist([table_row(row) for row in rows]), out / "rows.parquet")
+    kinds = {"time": arrow.timestamp("us", tz="UTC"), "strings": arrow.list_(arrow.string())}
+    kinds |= {"string": arrow.string(), "number": arrow.float64()}
+    schema = arrow.schema([(name, kinds[kind]) for name, kind in table_columns(cohort, manifest).items()])
+    parquet.write_table(
+        arrow.Table.from_pylist([table_row(row) for row in rows], schema), out / "rows.parquet"
+    )
     write_meds(out / "meds", rows, cohort, manifest)
     (out / "manifest.json").write_bytes(manifest_bytes(values))

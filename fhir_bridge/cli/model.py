@@ -83,10 +83,12 @@ def check(
     fhir-bridge model check my-model/model.yaml
     """
     from fhir_bridge.predictions.manifest_file import ManifestError, load_manifest, located
-    from fhir_bridge.predictions.model_check import within
+    from fhir_bridge.predictions.model_check import remarks, within
 
     try:
         manifest, _ = load_manifest(model)
+        for line in located(model, remarks(manifest)).splitlines():
+            stdout.print(escape(f"warning: {line}"), soft_wrap=True)
         problems = located(model, within(seconds, manifest, model.parent))
     except ManifestError as error:
         problems = str(error)

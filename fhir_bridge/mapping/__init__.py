@@ -89,5 +89,6 @@ PUBLIC_MODULES = (
     "functions.schemes",
     "functions.times",
     "loading",
+    "yaml_dates",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""

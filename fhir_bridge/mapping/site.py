@@ -16,6 +16,7 @@ from ruamel.yaml.error import YAMLError
 from fhir_bridge.fhir.definitions import DEFAULT, Definitions
 from fhir_bridge.fhir.definitions.package_cache import locate
 from fhir_bridge.fhir.definitions.packages import load_packages
+from fhir_bridge.mapping.yaml_dates import impossible_date
 from fhir_bridge.terminology import Terminology, get_terminology
 from fhir_bridge.terminology.store import store_path
 
@@ -113,11 +114,15 @@ class Site(BaseModel):
         try:
             yaml = YAML(typ="safe", pure=True)
             yaml.max_depth = 100
-            content = yaml.load(file.read_text(encoding="utf-8-sig"))
+            text = file.read_text(encoding="utf-8-sig")
+            content = yaml.load(text)
         except OSError as error:
             raise SiteError(f"{file}: the site file can't be read: {error.strerror}") from error
-        except YAMLError as error:
+        except (YAMLError, UnicodeDecodeError) as error:
             raise SiteError(f"{file}: not YAML: {error}") from error
+        except ValueError as error:
+            line, problem = impossible_date(text, error)
+            raise SiteError(f"{file}:{line}: {problem}") from error
         if not isinstance(content, dict):
             raise SiteError(f"{file}: a site file is an object of settings (see docs/site.md)")
         try:

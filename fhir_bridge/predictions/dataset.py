@@ -22,6 +22,7 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.fhir.views import View, ViewError, compile_view
 from fhir_bridge.governance.consent import research_opted_out
+from fhir_bridge.mapping.yaml_dates import impossible_date
 from fhir_bridge.predictions.contract import PredictorSettings
 from fhir_bridge.predictions.features import Features, FeatureSource, read_features
 from fhir_bridge.predictions.inputs import UnusableInput
@@ -31,7 +32,6 @@ from fhir_bridge.predictions.outcomes import (
     ALWAYS,
     Course,
     Observed,
-    Span,
     born_later,
     death_of,
     last_contact,
@@ -39,6 +39,7 @@ from fhir_bridge.predictions.outcomes import (
 )
 from fhir_bridge.predictions.record import Evidence, PatientRecord, moment_of
 from fhir_bridge.predictions.subject import Subject, read_subjects
+from fhir_bridge.predictions.times import Span, has_time
 from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.currency import RECORD_TYPES
 from fhir_bridge.storage.errors import StorageError
@@ -52,6 +53,7 @@ __all__ = [
     "load_cohort",
     "manifest_bytes",
     "members_of",
+    "table_columns",
     "table_row",
 ]
 
@@ -100,8 +102,8 @@ class SplitBlock(_Block):
 class Cohort(_Block):
     """A cohort.yaml.
 
-    `arrival: stored` lets a row see what had arrived here by its as_of, and no later correction; `ignore` takes the
-    effective time alone, for records that were loaded long after they were written.
+    `arrival: stored` lets a row see what had arrived here by its as_of, and no later correction; `ignore` goes by the
+    times that the resources state (`times.as_known_at`), for records that were loaded long after they were written.
 
     `follow_up: contact` takes a patient as observed up to the newest time in the record; `complete` up to death or
     now, for a site that hears of every event.
@@ -143,8 +145,8 @@ def load_cohort(path: Path) -> tuple[Cohort, ManifestPredictor]:
         CohortError, ManifestError: one of them can't be used.
     """
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8-sig"))
-        cohort = Cohort.model_validate(content)
+        text = path.read_text(encoding="utf-8-sig")
+        cohort = Cohort.model_validate(YAML(typ="safe", pure=True).load(text))
     except OSError as error:
         raise CohortError(f"{path}: can't be read: {error.strerror}") from error
     except (YAMLError, UnicodeDecodeError) as error:
@@ -155,6 +157,9 @@ def load_cohort(path: Path) -> tuple[Cohort, ManifestPredictor]:
             for item in error.errors(include_url=False)
         )
         raise CohortError("\n".join(texts)) from error
+    except ValueError as error:
+        line, problem = impossible_date(text, error)
+        raise CohortError(f"{path}:{line}: {problem}") from error
     return cohort, ManifestPredictor(path.parent / cohort.model)
 
 
@@ -264,7 +269,7 @@ async def collect(
                 try:
                     then = known[moment][identity] if known else None
                     record = _record(person, then, moment, now)
-                    row = _row(cohort, model.manifest, views, person, record, source, _arrivals(then or ()))
+                    row = _row(cohort, model, views, person, record, source, _arrivals(then or ()))
                 except _LeftOut as left:
                     account.left_out[str(left)] += 1
                     continue
@@ -320,7 +325,7 @@ class _Person:
 
 
 def _record(person: _Person, then: Sequence[Stored] | None, moment: datetime, now: datetime) -> PatientRecord:
-    """The record at a moment. then: what had arrived; None goes by the effective time alone.
+    """The record at a moment. then: what had arrived; None goes by the times that the resources state.
 
     Raises:
         _LeftOut: there was nobody to ask about.
@@ -329,8 +334,10 @@ def _record(person: _Person, then: Sequence[Stored] | None, moment: datetime, no
         raise _LeftOut("as_of is in the future")
     patient, *linked = person.patients
     if then is None:
-        beside = [*linked, *person.named, *person.resources]
-        record = PatientRecord(patient, _dated(beside), moment)
+        born = str(patient.get("birthDate") or "")
+        dated = [_without_arrival(item) if has_time(item, born) else item for item in person.resources]
+        beside = map(_without_arrival, (*map(_alive, linked), *person.named))
+        record = PatientRecord(_alive(patient), [*beside, *dated], moment)
     else:
         own = next((item for item in then if (item.type, item.id) == ("Patient", person.subject.id)), None)
         if own is None:
@@ -383,7 +390,7 @@ def _view(path: Path) -> View:
 
 def _row(
     cohort: Cohort,
-    manifest: Manifest,
+    model: ManifestPredictor,
     views: Sequence[tuple[OutcomeBlock, View]],
     person: _Person,
     record: PatientRecord,
@@ -391,7 +398,9 @@ def _row(
     arrivals: Mapping[str, datetime],
 ) -> DatasetRow:
     try:
-        features = read_features(manifest, record, source)
+        if text := model.not_meant_for(record):
+            raise _LeftOut(text)
+        features = read_features(model.manifest, record, source)
     except UnusableInput as unusable:
         # Without the reference: a reason is counted, not a patient.
         text = str(unusable)
@@ -404,7 +413,7 @@ def _row(
         record.as_of,
         _split(cohort.split, person.subject),
         {name: feature.raw for name, feature in features.items()},
-        _prepared(manifest, features),
+        _prepared(model.manifest, features),
         {name: [item.reference for item in feature.evidence] for name, feature in features.items()},
         {
             name: max(times)
@@ -440,15 +449,15 @@ def _times(evidence: Sequence[Evidence], arrivals: Mapping[str, datetime]) -> It
             yield arrivals[item.reference]
 
 
-def _dated(current: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Without the time of arrival: `PatientRecord` then goes by the effective time alone."""
-    return [
-        {
-            **item,
-            "meta": {name: value for name, value in item.get("meta", {}).items() if name != "lastUpdated"},
-        }
-        for item in current
-    ]
+def _without_arrival(resource: dict[str, Any]) -> dict[str, Any]:
+    """Without the time of arrival: `PatientRecord` then goes by its own times alone."""
+    meta = {name: value for name, value in resource.get("meta", {}).items() if name != "lastUpdated"}
+    return {**resource, "meta": meta}
+
+
+def _alive(patient: dict[str, Any]) -> dict[str, Any]:
+    """A Patient before death, which nobody knew of."""
+    return {name: value for name, value in patient.items() if not name.startswith("deceased")}
 
 
 def _split(block: SplitBlock, subject: Subject) -> Split:
@@ -480,6 +489,19 @@ def table_row(row: DatasetRow) -> dict[str, Any]:
         **{f"outcome_{name}": outcome.value for name, outcome in row.outcomes.items()},
         **{f"outcome_{name}_days": outcome.days for name, outcome in row.outcomes.items()},
         **{f"outcome_{name}_censored": outcome.censored or None for name, outcome in row.outcomes.items()},
+    }
+
+
+def table_columns(cohort: Cohort, manifest: Manifest) -> dict[str, str]:
+    """Names of a table's columns, whatever the rows hold, and of which type each is."""
+    outcomes = [f"outcome_{item.name}" for item in cohort.outcomes]
+    return {
+        **{"patient": "string", "as_of": "time", "split": "string"},
+        **{item.name: "number" for item in manifest.inputs},
+        **{f"{item.name}_reference": "strings" for item in manifest.inputs},
+        **dict.fromkeys(outcomes, "number"),
+        **{f"{name}_days": "number" for name in outcomes},
+        **{f"{name}_censored": "string" for name in outcomes},
     }
 
 

@@ -17,10 +17,16 @@ from fhir_bridge.predictions.outputs import (
     TextOutput,
 )
 from fhir_bridge.predictions.tensors import ModelFailure, Tensor
+from fhir_bridge.predictions.value_sets import UNDECIDED
 
 __all__ = ["Decoded", "decode", "tensors_of", "the_number"]
 
 _PLACES: Final = Decimal("0.000001")
+_TENTH: Final = Decimal("0.1")
+_DIGITS: Final = 3
+"""Significant digits of a quantity whose `decimals` are not stated: a small one is not 0."""
+_DIGITS_OF_RISK: Final = 2
+_MOST_PLACES: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +37,7 @@ class Decoded:
     interval: Interval | None
     output: Output | None
     category: tuple[str, str] | None
+    cautions: tuple[str, ...] = ()
 
 
 def tensors_of(block: OutputBlock) -> list[str]:
@@ -81,17 +88,17 @@ def decode(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> De
     value = _decimal(_at(row, block.index, block.tensor))
     interval = _interval(block, outputs, number)
     if block.kind == "quantity":
-        rounded = _rounded(value, block.decimals)
+        rounded = _rounded(value, block.decimals, _DIGITS)
         if interval is not None:
-            interval = _around(rounded, interval, block.decimals)
+            interval = _around(rounded, interval, block.decimals, _DIGITS)
         quantity = QuantityOutput(rounded, block.unit, interval)
         return Decoded(None, None, quantity, _category(block, value))
     if not 0 <= value <= 1:
         raise ModelFailure("its probability is not within 0 to 1")
-    percent = _rounded(value * 100, block.decimals)
+    percent = _rounded(value * 100, block.decimals, _DIGITS_OF_RISK)
     if interval is not None:
         times100 = Interval(interval.low * 100, interval.high * 100, interval.level)
-        interval = _around(percent, times100, block.decimals)
+        interval = _around(percent, times100, block.decimals, _DIGITS_OF_RISK)
     return Decoded(percent, interval, None, _category(block, value * 100))
 
 
@@ -101,12 +108,15 @@ def _class(block: OutputBlock, row: Sequence[Any]) -> Decoded:
             f"{block.tensor} has {len(row)} values, and model.yaml {len(block.classes)} classes"
         )
     shares = [_decimal(value) for value in row]
-    best = block.classes[shares.index(max(shares))]
+    likeliest = [item for item, share in zip(block.classes, shares, strict=True) if share == max(shares)]
+    best = likeliest[0]
+    tie = f"{UNDECIDED}{' and '.join(item.display for item in likeliest)} are equally likely to the model."
     probabilities = tuple(
         (item.code, item.display, share.quantize(_PLACES, ROUND_HALF_EVEN).normalize() + 0)
         for item, share in zip(block.classes, shares, strict=True)
     )
-    return Decoded(None, None, ClassOutput(best.code, best.display, probabilities), None)
+    cautions = (tie,) if len(likeliest) > 1 else ()
+    return Decoded(None, None, ClassOutput(best.code, best.display, probabilities), None, cautions)
 
 
 def _survival(block: OutputBlock, row: Sequence[Any]) -> Decoded:
@@ -115,7 +125,7 @@ def _survival(block: OutputBlock, row: Sequence[Any]) -> Decoded:
     shares = [_decimal(value).quantize(_PLACES, ROUND_HALF_EVEN) for value in row]
     curve = SurvivalOutput(tuple(zip(block.times, shares, strict=True)))
     risk = (1 - shares[block.times.index(Decimal(block.horizon_years or 0))]) * 100
-    return Decoded(_rounded(risk, block.decimals), None, curve, _category(block, risk))
+    return Decoded(_rounded(risk, block.decimals, _DIGITS_OF_RISK), None, curve, _category(block, risk))
 
 
 def _interval(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> Interval | None:
@@ -128,10 +138,12 @@ def _interval(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) ->
     return Interval(ends[0], ends[1], block.interval.level)
 
 
-def _around(value: Decimal, interval: Interval, decimals: int) -> Interval:
+def _around(value: Decimal, interval: Interval, decimals: int | None, digits: int) -> Interval:
     """Rounded outwards, so that a rounded value is not outside."""
-    step = Decimal(1).scaleb(-decimals)
-    low, high = _rounded(interval.low, decimals), _rounded(interval.high, decimals)
+    low, high = (_rounded(end, decimals, digits) for end in (interval.low, interval.high))
+    step = Decimal(1).scaleb(
+        -min(_places(end, decimals, digits) for end in (value, interval.low, interval.high))
+    )
     low = min(low, value) if low - value <= step else low
     high = max(high, value) if value - high <= step else high
     return Interval(low, high, interval.level)
@@ -172,5 +184,15 @@ def _decimal(value: Any) -> Decimal:
     return number
 
 
-def _rounded(value: Decimal, decimals: int) -> Decimal:
-    return value.quantize(Decimal(1).scaleb(-decimals), ROUND_HALF_EVEN) + 0
+def _rounded(value: Decimal, decimals: int | None, digits: int) -> Decimal:
+    """To `decimals`; without, to one, and to as many as so many significant digits need."""
+    result = value.quantize(Decimal(1).scaleb(-_places(value, decimals, digits)), ROUND_HALF_EVEN) + 0
+    if decimals is None:
+        return result.quantize(_TENTH) if result == result.quantize(_TENTH) else result.normalize()
+    return result
+
+
+def _places(value: Decimal, decimals: int | None, digits: int) -> int:
+    if decimals is not None:
+        return decimals
+    return min(max(1, digits - 1 - value.adjusted()), _MOST_PLACES) if value else 1

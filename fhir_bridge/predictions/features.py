@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +14,15 @@ from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
 from fhir_bridge.predictions.archived_instances import Instances, from_endpoints
 from fhir_bridge.predictions.findings import find_uncoded_drug, is_misdated, statements
 from fhir_bridge.predictions.genome import GENOMIC_CODES, pathogenic_variants
-from fhir_bridge.predictions.inputs import SNOMED, MissingInput, QuantityInput, UnusableInput, age_on
+from fhir_bridge.predictions.inputs import (
+    SNOMED,
+    MissingInput,
+    QuantityInput,
+    UnusableInput,
+    age_on,
+    check_date,
+    last_moment,
+)
 from fhir_bridge.predictions.manifest import (
     AgeInput,
     AnyInput,
@@ -31,24 +37,41 @@ from fhir_bridge.predictions.manifest import (
     VariantBlock,
     ViewBlock,
 )
+from fhir_bridge.predictions.manifest_rules import lists_only
 from fhir_bridge.predictions.medications import MEDICATIONS
+from fhir_bridge.predictions.notes import find_note, is_settled
 from fhir_bridge.predictions.record import (
     LONG_AGO,
-    SETTLED,
     Evidence,
     Modality,
     PatientRecord,
     codings,
-    effective_of,
     has_code_of,
     modality_of,
     moment_of,
 )
 from fhir_bridge.predictions.signals import read_signal
 from fhir_bridge.predictions.smoking import SMOKING_CODES, find_smoking
-from fhir_bridge.predictions.value_sets import ATC, ICD10, PROCEDURES, counts_under, focus_codes, plain_code
+from fhir_bridge.predictions.times import is_fact
+from fhir_bridge.predictions.value_sets import (
+    ATC,
+    ICD10,
+    PROCEDURES,
+    UNDECIDED,
+    counts_under,
+    focus_codes,
+    plain_code,
+)
 
-__all__ = ["Feature", "FeatureSource", "Features", "observation_codes_of", "read_features", "view_resource"]
+__all__ = [
+    "Feature",
+    "FeatureSource",
+    "Features",
+    "observation_codes_of",
+    "read_features",
+    "undecided",
+    "view_resource",
+]
 
 _NOT_DONE: Final = frozenset({"not-done", "entered-in-error", "preparation", "cancelled", "stopped", "draft"})
 _OF_DRUGS: Final = frozenset({"http://www.whocc.no/atc", "http://www.nlm.nih.gov/research/umls/rxnorm"})
@@ -185,6 +208,7 @@ def _quantity_input(item: QuantityBlock) -> QuantityInput:
         item.molar_mass,
         value_set=item.value_set,
         pick=item.select,
+        by_analyte=True,
     )
 
 
@@ -203,12 +227,12 @@ def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) ->
             continue
         if not _is_one(item, statement.concept):
             continue
-        if statement.polarity == "absent":
+        if resource["resourceType"] not in MEDICATIONS and is_misdated(record, resource):
+            misdated.append(record.evidence(resource, item.label))
+        elif statement.polarity == "absent":
             refuted.append(record.evidence(resource, item.label, "absent"))
         elif statement.suspected:
             suspected.append(record.evidence(resource, item.label))
-        elif resource["resourceType"] not in MEDICATIONS and is_misdated(record, resource):
-            misdated.append(record.evidence(resource, item.label))
         else:
             return _number(item, 1.0, (record.evidence(resource, item.label),))
     if suspected:
@@ -245,6 +269,34 @@ def _stems(pairs: frozenset[tuple[str, str]]) -> list[tuple[str, str, bool]]:
     ]
 
 
+def undecided(manifest: Manifest, record: PatientRecord, features: Features) -> tuple[str, ...]:
+    """What a result says beside its value: diagnoses in the one of ICD-10 and SNOMED CT that a list does not have."""
+    notes = []
+    for item in manifest.inputs:
+        if (
+            isinstance(item, ConditionBlock)
+            and not features[item.name].evidence
+            and (only := lists_only(item))
+        ):
+            systems, here, there = only
+            codes = {
+                code
+                for condition, present in record.conditions()
+                if present and not has_code_of(condition.get("code"), systems)
+                for system, code in codings(condition.get("code"))
+                if code and system in ICD10 | {SNOMED}
+            }
+            if codes:
+                shown = ", ".join(sorted(codes)[:5]) + (
+                    f" and {len(codes) - 5} more" if len(codes) > 5 else ""
+                )
+                notes.append(
+                    f"{UNDECIDED}the model knows {item.label} by codes of {here} alone; what the record says by "
+                    f"{there} alone ({shown}) counts as none of it."
+                )
+    return tuple(notes)
+
+
 def _unreadable(item: ConditionBlock, record: PatientRecord) -> Evidence | None:
     """A Condition of the patient that may be the one that is asked about: it has no code that decides."""
     decided = ICD10 | {SNOMED} | {system for system, _ in item.pairs}
@@ -258,12 +310,14 @@ def _unreadable(item: ConditionBlock, record: PatientRecord) -> Evidence | None:
 
 def _variant(item: VariantBlock, record: PatientRecord, _: FeatureSource) -> Feature:
     for variant in pathogenic_variants(record, frozenset(item.genes)):
+        check_date(item.label, {}, variant.evidence, record.as_of)
         return _number(item, 1.0, (variant.evidence,))
     reports = [
         report
         for report in record.all("DiagnosticReport")
         if ("http://loinc.org", "51969-4") in set(codings(report.get("code")))
         and report.get("status") in ("final", "amended", "corrected")
+        and not is_misdated(record, report)
     ]
     if not reports:
         raise MissingInput(f"{item.label}: the genome was not studied")
@@ -277,15 +331,27 @@ def _with_modality(evidence: Evidence, modality: Modality) -> Evidence:
 
 
 def _signal(item: SignalBlock, record: PatientRecord, _: FeatureSource) -> Feature:
+    newest: tuple[datetime, list[float], Evidence] | None = None
     for observation, _node in record.observations(item.pairs):
         evidence = _with_modality(record.evidence(observation, item.label), "signals")
-        _check_age(item.label, evidence, record, item.max_age_days)
+        moment = moment_of(evidence.time)
+        if newest is not None:
+            if moment is None or (moment != newest[0] and last_moment(evidence.time, moment) <= newest[0]):
+                continue
+        else:
+            _check_age(item.label, evidence, record, item.max_age_days)
         values = read_signal(observation, item.leads, item.hz, item.samples)
         if isinstance(values, str):
+            if newest is not None:
+                continue  # other leads of the same time
             raise UnusableInput(f"{item.label} {values}", evidence)
-        prepared = tuple(prepare(item, value) for value in values)
-        return Feature(item.name, "signals", prepared, "", None, (evidence,))
-    raise MissingInput(f"no {item.label}")
+        if newest is not None and values != newest[1]:
+            raise UnusableInput(f"{item.label} has two recordings at one time", evidence)
+        newest = newest or (moment or LONG_AGO, values, evidence)
+    if newest is None:
+        raise MissingInput(f"no {item.label}")
+    prepared = tuple(prepare(item, value) for value in newest[1])
+    return Feature(item.name, "signals", prepared, "", None, (newest[2],))
 
 
 def _check_age(name: str, evidence: Evidence, record: PatientRecord, days: int) -> None:
@@ -321,7 +387,14 @@ def _frames(item: FramesBlock, record: PatientRecord, source: FeatureSource) -> 
             )
             raise UnusableInput(f"{item.label}: {message}", evidence)
         values = read_frames(
-            study, instances, record.identifiers, item.modality, item.frames, item.height, item.width
+            study,
+            instances,
+            record.identifiers,
+            item.modality,
+            item.frames,
+            item.height,
+            item.width,
+            raw=item.scale == "none",
         )
         if isinstance(values, str):
             raise UnusableInput(f"{item.label} {values}", evidence)
@@ -331,55 +404,14 @@ def _frames(item: FramesBlock, record: PatientRecord, source: FeatureSource) -> 
 
 
 def _text(item: TextBlock, record: PatientRecord, _: FeatureSource) -> Feature:
-    matching: list[tuple[str, dict[str, Any], str]] = []
-    for kind in ("DocumentReference", "DiagnosticReport"):
-        for resource in record.all(kind):
-            coded = {*codings(resource.get("type")), *codings(resource.get("code"))}
-            if not _is_settled(resource) or (item.codes and not coded & item.pairs):
-                continue
-            if text := _text_of(resource):
-                matching.append((str(resource.get("date") or effective_of(resource)), resource, text))
-    if not matching:
-        raise MissingInput(f"no {item.label}")
-    time, resource, text = max(matching, key=lambda entry: (*_sequence(entry[0]), entry[1]["id"]))
-    evidence = record.evidence(resource, item.label)
-    evidence = Evidence(evidence.reference, item.label, "", time, "text")
+    text, evidence = find_note(record, item.pairs, item.label)
     _check_age(item.label, evidence, record, item.max_age_days)
     return Feature(item.name, "text", (), text[: item.most_characters], None, (evidence,))
-
-
-_SETTLED: Final = {
-    "Observation": SETTLED,
-    "DiagnosticReport": SETTLED | {"appended"},
-    "DocumentReference": frozenset({"current"}),
-}
-"""Statuses of what is not withdrawn, replaced or still to be changed."""
-_UNSETTLED: Final = frozenset({"entered-in-error", "preliminary"})
-
-
-def _is_settled(resource: Mapping[str, Any]) -> bool:
-    """Whether a resource is a result or text that counts; of other types, that it is none that was entered in error."""
-    statuses = _SETTLED.get(resource["resourceType"])
-    if statuses is not None:
-        return resource.get("status") in statuses and resource.get("docStatus") not in _UNSETTLED
-    verification = {code for _, code in codings(resource.get("verificationStatus"))}
-    return "entered-in-error" not in (resource.get("status"), *verification)
 
 
 def _sequence(time: str) -> tuple[datetime, str]:
     """Orders times, whatever zones they are written in."""
     return moment_of(time) or LONG_AGO, time
-
-
-def _text_of(resource: Mapping[str, Any]) -> str:
-    attachments = [content.get("attachment", {}) for content in resource.get("content", ())]
-    for attachment in (*attachments, *resource.get("presentedForm", ())):
-        if str(attachment.get("contentType", "")).startswith("text/plain") and attachment.get("data"):
-            try:
-                return base64.b64decode(attachment["data"], validate=True).decode("utf-8")
-            except (binascii.Error, UnicodeDecodeError, ValueError):
-                continue
-    return str(resource.get("conclusion", ""))
 
 
 @lru_cache(maxsize=64)
@@ -395,6 +427,11 @@ def view_resource(path: Path) -> str:
     return _view(path, path.stat().st_mtime_ns).resource
 
 
+def _counted(value: Any, item: ViewBlock) -> float:
+    """The cell as a number; where rows are counted, whatever it holds counts."""
+    return 1.0 if item.select == "count" else float(value)
+
+
 def _column(item: ViewBlock, record: PatientRecord, source: FeatureSource) -> Feature:
     path = source.folder / item.view
     try:
@@ -403,15 +440,22 @@ def _column(item: ViewBlock, record: PatientRecord, source: FeatureSource) -> Fe
         raise UnusableInput(f"the view {item.view} can't be read") from error
     rows: list[tuple[str, float, Evidence]] = []
     resources = [record.patient] if view.resource == "Patient" else record.all(view.resource)
-    for resource in filter(_is_settled, resources):
+    for resource in filter(is_settled, resources):
         evidence = record.evidence(resource, item.label)
+        misdated = is_misdated(record, resource)
+        if misdated and not is_fact(resource):
+            continue  # what is planned is not yet
         try:
-            for row in view.dicts(resource):
-                value = row.get(item.column)
-                if value is not None and not isinstance(value, list | dict):
-                    rows.append((str(row.get(item.order or "") or evidence.time), float(value), evidence))
+            seen = [
+                (str(row.get(item.order or "") or evidence.time), _counted(row[item.column], item), evidence)
+                for row in view.dicts(resource)
+                if row.get(item.column) is not None and not isinstance(row[item.column], list | dict)
+            ]
         except (RecordError, ValueError) as error:
             raise UnusableInput(f"{item.label} can't be read by its view", evidence) from error
+        if misdated and seen:
+            raise UnusableInput(f"{item.label} is dated after this run", evidence)
+        rows += seen
     if item.select == "count":
         return _number(item, float(len(rows)), [evidence for _, _, evidence in rows])
     if not rows:

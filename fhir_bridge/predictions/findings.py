@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from decimal import Decimal
+from datetime import date, timedelta
 from typing import Any, Final, Literal, NamedTuple
 
-from fhir_bridge.fhir.ucum import UcumError, convert
 from fhir_bridge.predictions.drugs import decide
-from fhir_bridge.predictions.inputs import CLOCKS, LOINC, SNOMED, UnusableInput
+from fhir_bridge.predictions.inputs import LOINC, SNOMED, UnusableInput
 from fhir_bridge.predictions.medications import MEDICATIONS, medications
 from fhir_bridge.predictions.record import (
-    AHEAD,
     SETTLED,
     Evidence,
     PatientRecord,
@@ -24,6 +21,7 @@ from fhir_bridge.predictions.record import (
     has_code_of,
     moment_of,
 )
+from fhir_bridge.predictions.times import is_after, years_of
 from fhir_bridge.predictions.value_sets import ICD10, PROCEDURES, is_listed, is_member, value_set, wording
 from fhir_bridge.terminology import get_terminology
 
@@ -55,9 +53,6 @@ _IMPORTED: Final = {
     "https://dmd.nhs.uk": "dm+d",
 }
 """Code systems of drugs that name one where they are imported."""
-
-_YEARS: Final = frozenset({"a", "y", "yr", "yrs", "year", "years", "Jahr", "Jahre"})
-"""Words for years, where an Age has no code."""
 
 _YES: Final = frozenset(
     {
@@ -224,18 +219,7 @@ def _counts(record: PatientRecord, statement: Statement, disease: Disease) -> bo
 def is_misdated(record: PatientRecord, resource: Mapping[str, Any]) -> bool:
     """Whether a disease or procedure is dated after the run, or after it arrived: nobody could know it then."""
     arrival = moment_of(str(resource.get("meta", {}).get("lastUpdated") or "")) or record.as_of
-    for name in ("onset", "performed", "effective"):
-        start = str((resource.get(f"{name}Period") or {}).get("start") or "")
-        for text in (start, str(resource.get(f"{name}DateTime") or "")):
-            if _is_after(text, min(arrival, record.as_of)):
-                return True
-    recorded = (str(resource.get(name) or "") for name in ("recordedDate", "effectiveInstant"))
-    return any(_is_after(text, record.as_of) for text in recorded)
-
-
-def _is_after(text: str, limit: datetime) -> bool:
-    moment = moment_of(text)
-    return moment is not None and moment > limit + (AHEAD if len(text) <= len("2026-01-01") else CLOCKS)
+    return is_after(resource, record.born, min(arrival, record.as_of), record.as_of)
 
 
 def _stated(record: PatientRecord, disease: Disease) -> Iterator[Statement]:
@@ -364,19 +348,6 @@ def refuse_unreadable(record: PatientRecord, may: str = "exclude") -> None:
         raise UnusableInput(f"a {unreadable[0]} that can't be read may {may}", unreadable[1])
 
 
-def _years(age: Mapping[str, Any]) -> int | None:
-    """Completed years of an Age, which may be stated in months or weeks; None where it is not known."""
-    value, code = age.get("value"), age.get("code")
-    if value is None or age.get("comparator"):
-        return None
-    if code is None:
-        return int(value) if age.get("unit", "a") in _YEARS else None
-    try:
-        return int(convert(Decimal(str(value)), code, "a"))
-    except UcumError:
-        return None
-
-
 def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | None] | None:
     """The Condition that states the disease with the earliest onset, and the age then; None without a Condition.
 
@@ -389,8 +360,9 @@ def onset_of(record: PatientRecord, disease: Disease) -> tuple[Evidence, int | N
         condition = statement.resource
         if statement.suspected or condition["resourceType"] != "Condition":
             continue
-        moment = moment_of(str(condition.get("onsetDateTime") or ""))
-        at = _years(condition.get("onsetAge") or {})
+        period = condition.get("onsetPeriod") or {}
+        moment = moment_of(str(condition.get("onsetDateTime") or period.get("start") or ""))
+        at = years_of(condition.get("onsetAge") or {})
         if at is None and moment is not None:
             at = record.age_on(moment.date())
         if at is None:
@@ -441,8 +413,8 @@ def _since(record: PatientRecord, resource: dict[str, Any]) -> date | None:
     moment = moment_of(str(resource.get(f"{name}DateTime") or period.get("start") or ""))
     if moment is not None:
         return moment.date()
-    age = _years(resource.get(f"{name}Age") or {})
-    born = moment_of(str(record.patient.get("birthDate") or ""))
+    age = years_of(resource.get(f"{name}Age") or {})
+    born = moment_of(record.born)
     if age is None or born is None:
         return None
     return born.date() + timedelta(days=round(age * 365.25))

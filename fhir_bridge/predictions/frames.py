@@ -20,12 +20,15 @@ def read_frames(
     count: int,
     height: int,
     width: int,
+    *,
+    raw: bool = False,
 ) -> list[float] | str:
-    """`count` frames of the first series of the modality, sampled to height by width, 0 to 1; or what is wrong.
+    """`count` frames of the first series of the modality, sampled to height by width; or what is wrong.
 
-    Each is scaled to its own lowest and highest value, MONOCHROME1 turned over; colours are made grey.
+    Each is scaled to its own lowest and highest value, 0 to 1, MONOCHROME1 turned over; colours are made grey.
 
     Args:
+        raw: the values of the modality in place of that: rescale slope and intercept applied, nothing turned over.
         patient_ids: the patient's own numbers: a file that states another Patient ID is another patient's.
     """
     require("dicom")
@@ -39,7 +42,7 @@ def read_frames(
                 content = instances(of_study, series, uid)
                 if content is not None:
                     frames += _frames_of(
-                        content, of_study, uid, patient_ids, count - len(frames), height, width
+                        content, of_study, uid, patient_ids, count - len(frames), height, width, raw=raw
                     )
     except InstanceError as error:
         return str(error)
@@ -56,6 +59,8 @@ def _frames_of(
     most: int,
     height: int,
     width: int,
+    *,
+    raw: bool,
 ) -> list[Any]:
     """The first frames of an instance.
 
@@ -89,12 +94,35 @@ def _frames_of(
     if int(dataset.get("SamplesPerPixel", 1)) > 1:
         pixels = pixels.mean(axis=-1)
     frames = []
-    for frame in (pixels if pixels.ndim == 3 else pixels[None])[:most]:
-        low, high = float(frame.min()), float(frame.max())
-        grey = (frame - low) / (high - low) if high > low else frame * 0
-        if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
-            grey = 1 - grey
+    for number, frame in enumerate((pixels if pixels.ndim == 3 else pixels[None])[:most]):
+        if raw:
+            slope, intercept = _rescale(dataset, number)
+            grey = frame * slope + intercept
+        else:
+            low, high = float(frame.min()), float(frame.max())
+            grey = (frame - low) / (high - low) if high > low else frame * 0
+            if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
+                grey = 1 - grey
         rows = np.linspace(0, grey.shape[0] - 1, height).round().astype(int)
         columns = np.linspace(0, grey.shape[1] - 1, width).round().astype(int)
         frames.append(grey[rows][:, columns])
     return frames
+
+
+def _rescale(dataset: Any, number: int) -> tuple[float, float]:
+    """Slope and intercept of a frame: its own, those of all frames, or of the image; without any, 1 and 0.
+
+    Raises:
+        InstanceError: a table takes their place, which is not read here.
+    """
+    if "ModalityLUTSequence" in dataset:
+        raise InstanceError("has a modality LUT, which is not read here")
+    blocks = [dataset]
+    for name, place in (("SharedFunctionalGroupsSequence", 0), ("PerFrameFunctionalGroupsSequence", number)):
+        groups = dataset.get(name) or ()
+        if place < len(groups):
+            blocks += groups[place].get("PixelValueTransformationSequence") or ()
+    stated = [block for block in blocks if block.get("RescaleSlope") is not None]
+    if not stated:
+        return 1.0, 0.0
+    return float(stated[-1].RescaleSlope), float(stated[-1].get("RescaleIntercept") or 0)

@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
+from fhir_bridge.fhir.molar_masses import molar_mass
 from fhir_bridge.fhir.ucum import Incommensurable, UcumError, convert
 from fhir_bridge.predictions.contract import RefusalReason
 from fhir_bridge.predictions.record import (
@@ -26,6 +27,7 @@ from fhir_bridge.predictions.record import (
     modality_of,
     moment_of,
 )
+from fhir_bridge.predictions.times import CLOCKS
 from fhir_bridge.predictions.value_sets import codes_of
 
 __all__ = [
@@ -55,9 +57,6 @@ CHOLESTEROL_MOLAR_MASS = Decimal("386.65")
 
 _OLDEST: Final = 120
 """Years. The oldest person whose age is beyond doubt reached 122."""
-
-CLOCKS: Final = timedelta(hours=1)
-"""How far ahead a time may be: clocks differ."""
 
 Pick = Literal["newest", "maximum", "mean"]
 """Which of the values within the window a model wants."""
@@ -134,6 +133,7 @@ class QuantityInput:
         max_age: the window: how old it may be at the time of the run.
         plausible: lowest and highest value that can be true, in `unit` (docs/predictors.md has the sources).
         molar_mass: g/mol, where mass and molar concentrations may be converted to each other.
+        by_analyte: the same by the LOINC code of each measurement, where its analyte is known (`fhir.molar_masses`).
         sites: SNOMED CT body sites, one of which the Observation must name; empty where the code says it all.
         fits: whether an Observation under the code is this input at all.
         value_set: url of a value set whose codes count as well as `codes`.
@@ -155,6 +155,7 @@ class QuantityInput:
     pick: Pick = "newest"
     modality: Modality | None = None
     convert: Callable[[Decimal, str], Decimal | None] | None = None
+    by_analyte: bool = False
 
     @property
     def all_codes(self) -> frozenset[tuple[str, str]]:
@@ -258,7 +259,7 @@ class QuantityInput:
     def _check_vague(
         self, observation: dict[str, Any], node: dict[str, Any], shown: Evidence, newest: Reading
     ) -> None:
-        """Refuse another value whose date is a month or a year, so that it may be the newest."""
+        """Refuse another value whose date is a day, month or year, so that it may be the newest."""
         other = self._checked(observation, node, shown)
         same = abs(other.value - newest.value) <= newest.value * _SAME
         if not same or other.comparator != newest.comparator:
@@ -313,7 +314,7 @@ class QuantityInput:
             unit = ""
         if number is None:
             raise UnusableInput(f"{self.name} is not a plain number", shown)
-        value = self.in_unit(number, unit)
+        value = self.in_unit(number, unit, self._mass_of(node))
         if value is None:
             stated = f"in {unit}" if unit else "without a UCUM unit"
             raise UnusableInput(f"{self.name} is {stated}, which does not convert to {self.unit}", shown)
@@ -331,8 +332,15 @@ class QuantityInput:
         shown = number if unit == self.unit else _rounded(value, 2).normalize()
         return f"{shown:f}" if self.unit == "1" else f"{shown:f} {self.unit}"
 
-    def in_unit(self, value: Decimal, unit: str) -> Decimal | None:
-        """`value` in the model's unit; None where the units do not convert."""
+    def _mass_of(self, node: dict[str, Any]) -> Decimal | None:
+        if self.molar_mass is not None or not self.by_analyte:
+            return self.molar_mass
+        masses = {molar_mass(code) for system, code in codings(node.get("code")) if system == LOINC}
+        return masses.pop() if len(masses) == 1 else None
+
+    def in_unit(self, value: Decimal, unit: str, mass: Decimal | None = None) -> Decimal | None:
+        """`value` in the model's unit; None where the units do not convert. mass: molar, in place of `molar_mass`."""
+        mass = mass or self.molar_mass
         try:
             if unit == self.unit:
                 converted: Decimal | None = value
@@ -340,12 +348,12 @@ class QuantityInput:
                 converted = self.convert(value, unit)
             else:
                 converted = _convert(value, unit, self.unit)
-            if converted is None and self.molar_mass is not None:
-                mass, amount = _convert(value, unit, "g/L"), _convert(value, unit, "mol/L")
-                if mass is not None:
-                    converted = _convert(mass / self.molar_mass, "mol/L", self.unit)
+            if converted is None and mass is not None:
+                weight, amount = _convert(value, unit, "g/L"), _convert(value, unit, "mol/L")
+                if weight is not None:
+                    converted = _convert(weight / mass, "mol/L", self.unit)
                 elif amount is not None:
-                    converted = _convert(amount * self.molar_mass, "g/L", self.unit)
+                    converted = _convert(amount * mass, "g/L", self.unit)
             return None if converted is None else _rounded(converted, 4)
         except (InvalidOperation, OverflowError):  # more digits than any measurement has
             return None
@@ -359,12 +367,12 @@ def _rounded(value: Decimal, places: int) -> Decimal:
 
 
 def last_moment(text: str, moment: datetime) -> datetime:
-    """The last moment that a date of a month or a year may mean; of all others the moment itself."""
+    """When the day, month or year of a date is over; of a time the moment itself."""
     if len(text) == len("2026"):
         return moment.replace(year=moment.year + 1)
     if len(text) == len("2026-01"):
         return moment.replace(year=moment.year + moment.month // 12, month=moment.month % 12 + 1)
-    return moment
+    return moment + timedelta(days=1) if len(text) == len("2026-01-01") else moment
 
 
 def check_date(name: str, resource: dict[str, Any], shown: Evidence, as_of: datetime) -> None:

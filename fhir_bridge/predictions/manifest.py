@@ -242,7 +242,10 @@ class SignalBlock(_Coded):
 
 
 class FramesBlock(_Input):
-    """Frames of the newest study of a modality, as grey values from 0 to 1: `[frames, height, width]`.
+    """Frames of the newest study of a modality: `[frames, height, width]`.
+
+    `scale`: `frame` takes each from its own lowest to its highest value, as 0 to 1; `none` leaves the values of the
+    modality (Hounsfield units of a CT), with rescale slope and intercept.
 
     The files are `<SOPInstanceUID>.dcm` in the folder that the site's setting `dicom` of the model names, or come from
     the DICOMweb service that `dicomweb` names.
@@ -250,6 +253,7 @@ class FramesBlock(_Input):
 
     type: Literal["frames"]
     modality: str
+    scale: Literal["frame", "none"] = "frame"
     frames: Annotated[int, Field(gt=0, le=512)] = 1
     height: Annotated[int, Field(gt=0, le=4096)]
     width: Annotated[int, Field(gt=0, le=4096)]
@@ -386,7 +390,8 @@ class OutputBlock(Block):
     thresholds: list[StepBlock] = []
     guideline: str = ""
     population: str = ""
-    decimals: int = Field(default=1, ge=0, le=9)
+    decimals: int | None = Field(default=None, ge=0, le=9)
+    """Of the value; None: one, and more where so many significant digits need them (`decoding`)."""
 
     @model_validator(mode="after")
     def _whole(self) -> OutputBlock:

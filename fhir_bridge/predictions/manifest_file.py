@@ -12,6 +12,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.composer import MaxDepthExceededError
 from ruamel.yaml.error import YAMLError
 
+from fhir_bridge.mapping.yaml_dates import impossible_date
 from fhir_bridge.predictions.manifest import Block, Manifest
 from fhir_bridge.predictions.manifest_rules import Fault, faults
 from fhir_bridge.predictions.suggestions import near
@@ -47,15 +48,22 @@ def load_manifest(path: Path) -> tuple[Manifest, dict[str, Any]]:
     try:
         if path.stat().st_size > MOST_BYTES:
             raise ManifestError(f"{path}: larger than {MOST_BYTES} bytes")
-        reader = YAML(typ="rt", pure=True)
-        reader.max_depth = MOST_DEPTH
-        content = reader.load(path.read_text(encoding="utf-8-sig"))
+        text = path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise ManifestError(f"{path}: can't be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ManifestError(f"{path}: not YAML: {error}") from error
+    try:
+        reader = YAML(typ="rt", pure=True)
+        reader.max_depth = MOST_DEPTH
+        content = reader.load(text)
     except MaxDepthExceededError as error:
         raise ManifestError(f"{path}: nested too deep") from error
-    except (YAMLError, UnicodeDecodeError) as error:
+    except YAMLError as error:
         raise ManifestError(f"{path}: not YAML: {' '.join(str(error).split())}") from error
+    except ValueError as error:
+        line, problem = impossible_date(text, error)
+        raise ManifestError(f"{path}:{line}: {problem}") from error
     if not isinstance(content, dict):
         raise ManifestError(f"{path}:1: a model is an object of keys (docs/models.md)")
     document = _plain(content)

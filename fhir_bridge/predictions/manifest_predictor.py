@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from datetime import UTC
+from decimal import Decimal
 from pathlib import Path
 from random import randrange
 from typing import Any, Final, cast
@@ -26,6 +27,7 @@ from fhir_bridge.predictions.features import (
     observation_codes_of,
     prepare,
     read_features,
+    undecided,
     view_resource,
 )
 from fhir_bridge.predictions.independence import MIXES, mixes_row
@@ -101,6 +103,11 @@ class ManifestPredictor:
         """What it may say, as code and display: its classes, or the steps of its number."""
         output = self.manifest.output
         return tuple((item.code, item.display) for item in output.classes or output.thresholds)
+
+    def category_of(self, value: Decimal) -> str:
+        """Code of the category of a value, in percent where it is a risk; empty where it has none."""
+        reached = [step.code for step in self.manifest.output.thresholds if value >= step.at_least]
+        return reached[-1] if reached else ""
 
     @property
     def reads_elsewhere(self) -> bool:
@@ -217,18 +224,26 @@ class ManifestPredictor:
             )
         return self._running
 
-    def _refused(self, record: PatientRecord) -> Refusal | None:
+    def not_meant_for(self, record: PatientRecord) -> str:
+        """Why the model is not meant for a patient (`applies`); empty where it is.
+
+        Raises:
+            UnusableInput: the age is not known.
+        """
         applies = self.manifest.applies
-        text = ""
+        if record.deceased:
+            return "the patient has died"
+        if applies.sex is not None and record.patient.get("gender") not in applies.sex:
+            return f"the model is meant for {' and '.join(applies.sex)} patients"
+        if applies.age is not None:
+            low, high = applies.age
+            if not low <= age_on(record, record.as_of.date()) <= high:
+                return f"the model is meant for ages {low} to {high}"
+        return ""
+
+    def _refused(self, record: PatientRecord) -> Refusal | None:
         try:
-            if record.deceased:
-                text = "the patient has died"
-            elif applies.sex is not None and record.patient.get("gender") not in applies.sex:
-                text = f"the model is meant for {' and '.join(applies.sex)} patients"
-            elif applies.age is not None:
-                low, high = applies.age
-                if not low <= age_on(record, record.as_of.date()) <= high:
-                    text = f"the model is meant for ages {low} to {high}"
+            text = self.not_meant_for(record)
         except UnusableInput as unusable:
             return self._refusal(record, unusable)
         if not text:
@@ -267,7 +282,11 @@ class ManifestPredictor:
             evidence=evidence,
             contributions=contributions,
             explanation=explanation,
-            cautions=(DEMONSTRATION,) if self.demonstration else (),
+            cautions=(
+                *((DEMONSTRATION,) if self.demonstration else ()),
+                *decoded.cautions,
+                *undecided(self.manifest, record, features),
+            ),
             interval=decoded.interval,
             output=decoded.output,
             population=block.population,

@@ -9,13 +9,24 @@ from decimal import Decimal
 from typing import Any, Final
 
 from fhir_bridge.fhir.ecg_leads import lead_number
+from fhir_bridge.fhir.molar_masses import molar_mass
+from fhir_bridge.fhir.ucum import Incommensurable, UcumError, convert
 from fhir_bridge.predictions.cardiovascular import BMI, CHOLESTEROL, CRP, EGFR, HBA1C, HDL, SBP, UACR
-from fhir_bridge.predictions.manifest import AnyInput, Manifest, OutputBlock, pairs_of
+from fhir_bridge.predictions.inputs import LOINC, SNOMED
+from fhir_bridge.predictions.manifest import (
+    AnyInput,
+    ConditionBlock,
+    Manifest,
+    OutputBlock,
+    QuantityBlock,
+    pairs_of,
+)
 from fhir_bridge.predictions.suggestions import near
-from fhir_bridge.predictions.value_sets import ICD10
+from fhir_bridge.predictions.value_sets import ICD10, PROCEDURES
+from fhir_bridge.terminology import get_terminology
 from fhir_bridge.terminology.check_digits import is_well_formed
 
-__all__ = ["AI_KINDS", "Fault", "doubts", "faults"]
+__all__ = ["AI_KINDS", "Fault", "doubts", "faults", "lists_only", "remarks"]
 
 Fault = tuple[tuple[str | int, ...], str]
 """Where, as keys and numbers from the top, and what."""
@@ -130,6 +141,50 @@ def doubts(manifest: Manifest) -> Iterator[Fault]:
             ("output", "thresholds"),
             f"the highest is {most} percent: thresholds of a risk are in percent, so 0.2 of a probability is 20",
         )
+
+
+def lists_only(item: ConditionBlock) -> tuple[frozenset[str], str, str] | None:
+    """Where diagnoses are listed by one of ICD-10 and SNOMED CT alone: its code systems, its name, and the other's."""
+    systems = {system for system, _ in item.pairs}
+    if not systems & ICD10 and SNOMED in systems and not systems & PROCEDURES:
+        return frozenset({SNOMED}), "SNOMED CT", "ICD-10"
+    return (ICD10, "ICD-10", "SNOMED CT") if systems & ICD10 and SNOMED not in systems else None
+
+
+def remarks(manifest: Manifest) -> Iterator[Fault]:
+    """What may be meant, and its author has to know."""
+    for number, item in enumerate(manifest.inputs):
+        if isinstance(item, ConditionBlock) and (item.absent is not None or item.missing != "refuse"):
+            only = lists_only(item)
+            if only is not None:
+                yield (
+                    ("inputs", number, "codes"),
+                    f"the list has no {only[2]}: a diagnosis that is coded in {only[2]} alone counts as none, and each "
+                    "result says so",
+                )
+        if isinstance(item, QuantityBlock) and item.molar_mass is None:
+            for place, (system, code) in enumerate(pairs_of(item.codes)):
+                known = get_terminology().lookup(system, code) if system == LOINC else None
+                name = known.display or "" if known is not None else ""
+                unit = next((unit for kind, unit in _PER_VOLUME.items() if kind in name), None)
+                if unit is not None and not _becomes(unit, item.unit) and molar_mass(code) is None:
+                    yield (
+                        ("inputs", number, "codes", place),
+                        f"{code} ({name}) does not convert to {item.unit}: its values are refused; state molar_mass "
+                        "(g/mol), or take the code out",
+                    )
+
+
+_PER_VOLUME: Final = {"[Mass/volume]": "g/L", "[Moles/volume]": "mol/L"}
+"""What a name of LOINC says of the unit."""
+
+
+def _becomes(source: str, target: str) -> bool:
+    try:
+        convert(Decimal(1), source, target)
+    except (Incommensurable, UcumError):
+        return False
+    return True
 
 
 def _joined(manifest: Manifest) -> Iterator[Fault]:

@@ -85,19 +85,29 @@ def _table(path: Path, columns: Mapping[str, str], rows: Sequence[Mapping[str, A
 
 
 def _events(rows: Iterable[DatasetRow]) -> list[dict[str, Any]]:
-    """Each once, whatever the number of rows that saw it; by subject, in order of time."""
-    events = {
-        (
-            _subject(row.patient),
-            _naive(min(row.known.get(name, row.as_of), row.as_of)),
-            f"INPUT//{name}",
-            value,
-        )
-        for row in rows
-        for name, value in row.values.items()
-        if value is not None
-    }
-    return [dict(zip(_EVENT, event, strict=True)) for event in sorted(events)]
+    """Each once, whatever the number of rows that saw it; by subject, in order of time.
+
+    Where the newest event of an input would be another one than what a row saw (the resource was deleted, or withdrawn
+    for an older one), an event at the row's time says what was so then: without a number, that there was none.
+    """
+    events: set[tuple[int, datetime, str, float | None]] = set()
+    newest: dict[tuple[int, str], tuple[datetime, float | None]] = {}
+    for row in sorted(rows, key=lambda row: row.as_of):
+        for name, value in row.values.items():
+            subject, code, now = _subject(row.patient), f"INPUT//{name}", _naive(row.as_of)
+            before = newest.get((subject, code))
+            time = _naive(min(row.known.get(name, row.as_of), row.as_of))
+            if value is None:
+                if before is None or before[1] is None:
+                    continue
+                time = now
+            elif before is not None and before[1] != value and time <= before[0]:
+                time = now
+            if before is None or time >= before[0]:
+                newest[subject, code] = time, value
+            events.add((subject, time, code, value))
+    ordered = sorted(events, key=lambda event: (*event[:3], event[3] is not None, event[3] or 0.0))
+    return [dict(zip(_EVENT, event, strict=True)) for event in ordered]
 
 
 def _labels(rows: Iterable[DatasetRow], outcome: str, *, valued: bool) -> list[dict[str, Any]]:

@@ -24,12 +24,12 @@ from fhir_bridge.predictions.manifest import (
     ViewBlock,
 )
 from fhir_bridge.predictions.manifest_predictor import DATATYPES
-from fhir_bridge.predictions.manifest_rules import Fault, doubts
+from fhir_bridge.predictions.manifest_rules import Fault, doubts, remarks
 from fhir_bridge.predictions.onnx_model import OnnxModel
 from fhir_bridge.predictions.suggestions import near
 from fhir_bridge.predictions.tensors import ModelFailure, Tensor
 
-__all__ = ["problems_of", "within"]
+__all__ = ["problems_of", "remarks", "within"]
 
 _ROWS = 2
 """Patients of the trial: a model that takes one at a time, or answers for one alone, is seen."""
@@ -159,9 +159,13 @@ def _inputs(manifest: Manifest, model: OnnxModel, trials: Sequence[Tensor]) -> I
             else:
                 yield (
                     ("tensors", number, "inputs"),
-                    f"the file's input {block.name} is {asked or 'one'} values a patient, "
+                    f"the file's input {block.name} is {_counted(asked)} a patient, "
                     f"and model.yaml gives {stated}",
                 )
+
+
+def _counted(asked: str) -> str:
+    return "one value" if asked in ("", "1") else f"{asked} values"
 
 
 def _fits(shape: Sequence[int | None], given: Sequence[int]) -> bool:

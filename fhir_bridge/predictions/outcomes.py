@@ -9,11 +9,9 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.views import RecordError, View
 from fhir_bridge.predictions.record import certainty_of, codings, is_asserted, moment_of
+from fhir_bridge.predictions.times import Span, span_of
 
-__all__ = ["ALWAYS", "Course", "Observed", "Span", "born_later", "death_of", "last_contact", "observe"]
-
-Span = tuple[datetime, datetime]
-"""The earliest and the latest moment that a time may mean."""
+__all__ = ["ALWAYS", "Course", "Observed", "born_later", "death_of", "last_contact", "observe"]
 
 ALWAYS: Final[Span] = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
 _NOT_SO: Final = frozenset({"entered-in-error", "refuted"})
@@ -59,20 +57,6 @@ class Observed:
     value: float | None
     days: float
     censored: str = ""
-
-
-def span_of(text: str) -> Span | None:
-    """The moments that a FHIR date or dateTime may mean; None where it is none. A day is in UTC, for ordering only."""
-    first = moment_of(text)
-    if first is None or len(text) > 10:
-        return None if first is None else (first, first)
-    if len(text) == 10:
-        after = first + timedelta(days=1)
-    elif len(text) == 7:
-        after = (first + timedelta(days=31)).replace(day=1)
-    else:
-        after = first.replace(year=first.year + 1)
-    return first, after - timedelta(microseconds=1)
 
 
 def death_of(patients: Iterable[Mapping[str, Any]]) -> Span | None:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
-from functools import lru_cache
 from typing import Any, Final, Literal
 
 from fhir_bridge.fhir.models import plain, to_model
+from fhir_bridge.predictions.times import AHEAD, as_known_at, moment_of, parse_time
 
 __all__ = [
     "AHEAD",
@@ -44,9 +44,6 @@ _MODALITY: dict[str, Modality] = {
     "pgs": "genomics",
     "pharmcat": "genomics",
 }
-AHEAD = timedelta(hours=14)
-"""How far ahead of the run a day without time may be: so far ahead of UTC is the earliest zone."""
-
 SETTLED = frozenset({"final", "amended", "corrected"})
 """Statuses of an Observation that is."""
 
@@ -153,24 +150,6 @@ def modality_of(resource: dict[str, Any]) -> Modality:
     return _MODALITY.get(parts[2], "ehr") if len(parts) > 2 and parts[1] == "fhir-bridge" else "ehr"
 
 
-def parse_time(text: str) -> datetime:
-    """The earliest moment a FHIR date or dateTime may mean; a date without zone is taken in UTC, for ordering only."""
-    if len(text) <= 10:
-        year, month, day = (*(int(part) for part in text.split("-")), 1, 1)[:3]
-        return datetime.combine(date(year, month, day), time(), UTC)
-    moment = datetime.fromisoformat(text)
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-
-
-@lru_cache(maxsize=8192)
-def moment_of(text: str) -> datetime | None:
-    """As `parse_time`; None where the text is empty or no date."""
-    try:
-        return parse_time(text)
-    except ValueError:
-        return None
-
-
 def is_asserted(resource: Mapping[str, Any]) -> bool:
     """Whether a model wrote it."""
     return any(
@@ -227,8 +206,9 @@ class PatientRecord:
     about this patient.
 
     What arrived after `as_of` (meta.lastUpdated) is left out too: nobody could know it then, a later correction
-    included. So is what is dated after `as_of` and is not known to have arrived by then. What had arrived and is
-    dated later all the same has a wrong date, and is refused where it is used (`inputs.check_date`).
+    included. So is what is not known to have arrived by then, and is dated after it by any of its times; of what was
+    going on then, the end is left out (`times.as_known_at`). What had arrived and is dated later all the same has a
+    wrong date, and is refused where it is used (`inputs.check_date`, `findings.is_misdated`).
 
     Of a model that declares the codes of its Observations, others are left out as well, but for those that may state a
     finding (`may_state`).
@@ -262,24 +242,25 @@ class PatientRecord:
         self._statements: tuple[Statement, ...] | None = None
         self._by_code: dict[tuple[str, str], list[dict[str, Any]]] | None = None
         for resource in map(plain, resources):
-            if resource[
-                "resourceType"
-            ] == "Endpoint" or not (  # where something is now, whatever was asked about when
-                is_asserted(resource)
-                or self._is_later(resource)
-                or self._is_about_another(resource)
-                or self._is_undeclared(resource)
-            ):
-                self._by_type.setdefault(resource["resourceType"], []).append(resource)
+            if (
+                resource["resourceType"] != "Endpoint"
+            ):  # where something is now, whatever was asked about when
+                if (
+                    is_asserted(resource)
+                    or self._is_about_another(resource)
+                    or self._is_undeclared(resource)
+                    or (known := self._known(resource)) is None
+                ):
+                    continue
+                resource = known
+            self._by_type.setdefault(resource["resourceType"], []).append(resource)
 
-    def _is_later(self, resource: dict[str, Any]) -> bool:
-        """Whether it was not known at `as_of`."""
+    def _known(self, resource: dict[str, Any]) -> dict[str, Any] | None:
+        """The resource as it was known at `as_of`; None where it was not."""
         arrival = moment_of(str(resource.get("meta", {}).get("lastUpdated") or ""))
         if arrival is not None:
-            return arrival > self.as_of
-        moment = moment_of(effective_of(resource))
-        # After the present as well: a wrong date, for `check_date`.
-        return moment is not None and self.as_of + AHEAD < moment <= datetime.now(UTC)
+            return None if arrival > self.as_of else resource
+        return as_known_at(resource, self.born, self.as_of, datetime.now(UTC))
 
     def _is_about_another(self, resource: dict[str, Any]) -> bool:
         own = f"Patient/{self.patient.get('id')}"
@@ -327,6 +308,11 @@ class PatientRecord:
         times = {effective_of(item) for resources in self._by_type.values() for item in resources}
         dated = [(moment, text) for text in times if (moment := moment_of(text)) is not None]
         return max(dated)[1] if dated else None
+
+    @property
+    def born(self) -> str:
+        """The birth date as the Patient says it; empty where it doesn't."""
+        return str(self.patient.get("birthDate") or "")
 
     @property
     def birth_date(self) -> date | None:

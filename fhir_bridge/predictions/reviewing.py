@@ -16,7 +16,7 @@ from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.batches import read_many
-from fhir_bridge.predictions.categories import categories_of
+from fhir_bridge.predictions.categories import categories_of, category_of_value
 from fhir_bridge.predictions.overtaken import overtaken
 from fhir_bridge.predictions.transparency import AI_TYPES, AIAST
 from fhir_bridge.storage import Store, Stored
@@ -165,6 +165,13 @@ def _category(
     known = categories_of(observation, parameters)
     for code, display in known:
         if code == verdict.category:
+            right = (
+                None if verdict.value is None else category_of_value(observation, parameters, verdict.value)
+            )
+            if right not in (None, code):
+                raise BadResource(
+                    f"category: by the model's thresholds the value is {right or 'in none'}, not {code}"
+                )
             return code, display
     if not known:
         raise BadResource("the model has no categories, or is not installed here any more")

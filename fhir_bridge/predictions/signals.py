@@ -22,10 +22,15 @@ def read_signal(
 ) -> list[float] | str:
     """The leads one after another, each resampled (linear) to `hz` and `samples` long; or what is wrong, as a text.
 
-    A recording that is too short, lacks a lead, has lost samples in what is used, or has a unit that is not known is
-    not used: an ECG out of scale would give a result that looks like any other.
+    A recording that is too short, lacks a lead or has it twice, has lost samples in what is used, or has a unit that is
+    not known is not used: an ECG out of scale would give a result that looks like any other.
     """
-    known = {_name(component): component["valueSampledData"] for component in _components(observation)}
+    known: dict[str, Any] = {}
+    for component in _components(observation):
+        name, sampled = _name(component), component["valueSampledData"]
+        if name in known and known[name] != sampled and name in {lead.lower() for lead in leads}:
+            return f"has two recordings of lead {name}"
+        known[name] = sampled
     values: list[float] = []
     for lead in leads:
         sampled = known.get(lead.lower())
@@ -40,9 +45,7 @@ def read_signal(
 
 def _components(observation: dict[str, Any]) -> list[dict[str, Any]]:
     return [
-        part
-        for part in reversed(observation.get("component", ()))
-        if isinstance(part.get("valueSampledData"), dict)
+        part for part in observation.get("component", ()) if isinstance(part.get("valueSampledData"), dict)
     ]
 
 

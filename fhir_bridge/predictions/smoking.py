@@ -106,7 +106,7 @@ def find_smoking(record: PatientRecord) -> Smoking:
     for observation, node in record.observations(SMOKING_CODES):
         time = effective_of(observation)
         moment = moment_of(time)
-        vague = moment is not None and since is not None and last_moment(time, moment) >= since
+        vague = moment is not None and since is not None and last_moment(time, moment) > since
         if newest and moment != since and not vague:
             continue
         statement = _statement(record, observation, node)

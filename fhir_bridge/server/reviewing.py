@@ -13,9 +13,9 @@ from fhir_bridge.server.services import Services
 from fhir_bridge.storage import Stored
 from fhir_bridge.storage.accounts import User
 from fhir_bridge.storage.audit_rows import AuditOf
-from fhir_bridge.storage.errors import BadResource
+from fhir_bridge.storage.errors import BadResource, DanglingReference
 
-__all__ = ["parameters_of", "person", "review_result", "text_of", "verdict_of"]
+__all__ = ["check_person", "parameters_of", "person", "review_result", "text_of", "verdict_of"]
 
 LONGEST: Final = 2000
 
@@ -76,12 +76,28 @@ def _number(text: str) -> Decimal | None:
     return number
 
 
+async def check_person(services: Services, who: Mapping[str, Any]) -> None:
+    """Refuse whoever is nobody here: what is written would refer to a resource that is not.
+
+    Raises:
+        DanglingReference: the account's FHIR resource is not loaded.
+    """
+    for name in await services.accounts.unknown_people([str(who.get("reference") or "")]):
+        kind, _, identity = name.partition("/")
+        raise DanglingReference(
+            f"this account is {name}, of which there is no resource here: load it (or add the account with another "
+            "--fhir-user), and do this again",
+            [(kind, identity)],
+        )
+
+
 async def review_result(services: Services, stored: Stored, verdict: Review, audit: AuditOf | None) -> None:
     """Write what the person says; goes on where the caller leaves.
 
     Raises:
-        StorageError: see `predictions.reviewing.review`.
+        StorageError: see `predictions.reviewing.review`, and `check_person`.
     """
+    await check_person(services, verdict.who)
     await finished(
         review(services.store, stored, verdict, parameters_of(services), audit, services.settings.site_file)
     )

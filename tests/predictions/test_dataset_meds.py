@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow
 from pyarrow import parquet
+from ruamel.yaml import YAML
 
 from fhir_bridge.cli.dataset import _write
 from fhir_bridge.fhir.access import EVERYTHING
@@ -17,6 +18,7 @@ from fhir_bridge.predictions.dataset import Collected, DatasetRow, load_cohort
 from fhir_bridge.predictions.identity import content_hash_of
 from fhir_bridge.storage import Store
 from tests.predictions.clinic import pressure
+from tests.predictions.made_models import manifest, write
 from tests.predictions.test_dataset import cohort, dated, people, rows_of
 
 DATA = {
@@ -99,7 +101,53 @@ def test_a_later_correction_is_seen_from_its_arrival_on(fresh_database_url: str,
                 assert own == {name: value for name, value in row.values.items() if value is not None}
 
 
-def _known(events: list[dict[str, Any]], row: DatasetRow) -> dict[str, float]:
+def test_what_was_deleted_is_in_no_later_row_of_the_events(fresh_database_url: str, tmp_path: Path) -> None:
+    moments: list[datetime] = []
+
+    async def run() -> tuple[list[DatasetRow], Path, Collected]:
+        async with await Store.open(fresh_database_url) as store:
+            person, old, new = (item for item in people(1) if item["id"] in ("p0", "p0-85354-9-0", "bp-0"))
+            document = manifest()
+            document["inputs"][1] |= {"missing": "nan"}
+            path = cohort(tmp_path)
+            write(tmp_path / "model", document)
+            await store.load([person, dated(old, 9), dated(new, 8)], adapter="test")
+            for gone in ("", "bp-0", "p0-85354-9-0"):
+                if gone:
+                    await store.delete("Observation", gone, EVERYTHING)
+                await asyncio.sleep(0.05)
+                moments.append(datetime.now(UTC))
+                await asyncio.sleep(0.05)
+            path = stored_at(path, moments)
+            account = Collected()
+            return [row async for row in rows_of(store, path, account)], path, account
+
+    rows, path, account = asyncio.run(run())
+    seen = [row.values["systolic"] for row in rows]
+    assert seen == [100, 137, None], (seen, account.left_out)
+    loaded, model = load_cohort(path)
+    _write(
+        tmp_path / "out",
+        rows,
+        loaded,
+        model.manifest,
+        account.manifest(loaded, model, content_hash_of(model)),
+    )
+    (file,) = (tmp_path / "out" / "meds" / "data").glob("*/0.parquet")
+    events = checked(file, DATA)
+    assert [_known(events, row)["systolic"] for row in rows] == seen
+
+
+def stored_at(path: Path, moments: list[datetime]) -> Path:
+    """The cohort at these moments, by what had arrived."""
+    document = YAML(typ="safe").load(path.read_text())
+    document |= {"arrival": "stored", "as_of": [moment.isoformat() for moment in moments]}
+    with path.open("w") as file:
+        YAML().dump(document, file)
+    return path
+
+
+def _known(events: list[dict[str, Any]], row: DatasetRow) -> dict[str, float | None]:
     from fhir_bridge.predictions.meds import _subject
 
     moment = row.as_of.replace(tzinfo=None)

@@ -75,6 +75,35 @@ def test_frames_come_from_the_kept_file_of_the_study(tmp_path: Path) -> None:
     assert "echo is in a file of another study" in refused.text
 
 
+def test_raw_values_are_those_of_the_modality(tmp_path: Path) -> None:
+    from pydicom import dcmread
+    from pydicom.dataset import Dataset
+
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    file = kept / "1.2.3.dcm"
+    model = ManifestPredictor(with_inputs(tmp_path, ECHO | {"scale": "none"}))
+    settings = PredictorSettings(enabled=True, options={"dicom": str(kept)})
+
+    def read(**tags: Any) -> tuple[float, ...]:
+        image(file)
+        content = dcmread(file)
+        for name, value in tags.items():
+            setattr(content, name, value)
+        content.save_as(file)
+        return read_features(model.manifest, record(study()), model.source(settings))["echo"].values
+
+    assert read() == (0, 30, 120, 150)
+    units = {"RescaleSlope": 2, "RescaleIntercept": -1024}
+    assert read(**units, PhotometricInterpretation="MONOCHROME1") == (-1024, -964, -784, -724)
+    transformed, group = Dataset(), Dataset()
+    transformed.RescaleSlope, transformed.RescaleIntercept = 1, 5
+    group.PixelValueTransformationSequence = [transformed]
+    assert read(PerFrameFunctionalGroupsSequence=[group], **units) == (5, 35, 125, 155)
+    with pytest.raises(UnusableInput, match="modality LUT"):
+        read(ModalityLUTSequence=[Dataset()])
+
+
 class Archive(BaseHTTPRequestHandler):
     """A DICOMweb archive, as good as its `mode`."""
 

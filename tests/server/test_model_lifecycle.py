@@ -159,6 +159,8 @@ class TestReview:
         assert call(served, path, decision="amend", value="30").status_code == 400
         other = call(served, path, decision="amend", category="enormous|Enormous", reason="so it is")
         assert (other.status_code, "low, high" in other.text) == (400, True)
+        other = call(served, path, decision="amend", value="30", category="low", reason="so it is")
+        assert (other.status_code, "the value is high, not low" in other.text) == (400, True)
         answer = call(
             served, path, decision="amend", value="30", category="high|High", reason="family history"
         )
@@ -229,8 +231,40 @@ class TestReview:
         assert call(served, path, decision="confirm", version="7").status_code == 409
         assert read(served, "Observation", result["id"])["status"] == "preliminary"
 
+    def test_who_is_nobody_here_is_told_what_to_do(self, served: Hospital, p: str) -> None:
+        add, password = served.services.accounts.add_user, "correct horse battery"
+        served.run(add, "new", password, "admin", display="New", fhir_user="Practitioner/new")
+        result = predict(served, p)
+        for path, values in (
+            (f"Observation/{result['id']}/$review", {"decision": "confirm"}),
+            (f"Observation/{result['id']}/$withdraw", {"reason": "wrong"}),
+            ("$withdraw", {"model": "own-risk", "reason": "wrong"}),
+        ):
+            answer = call(served, path, user="new", **values)
+            assert answer.status_code == 422, answer.text
+            assert (
+                "this account is Practitioner/new, of which there is no resource here: load it" in answer.text
+            )
+        assert read(served, "Observation", result["id"])["status"] == "preliminary"
+
 
 class TestWithdrawal:
+    def test_without_a_reason_is_refused_in_its_own_words(self, served: Hospital, p: str) -> None:
+        result = predict(served, p)
+        for path, more in (
+            (f"Observation/{result['id']}/$withdraw", {}),
+            ("$withdraw", {"model": "own-risk"}),
+        ):
+            answer = call(served, path, user="boss", **more)
+            assert (answer.status_code, "withdraw needs a reason" in answer.text) == (400, True)
+
+    def test_a_list_says_of_when_a_value_is_and_that_nobody_approved_the_model(
+        self, served: Hospital, p: str
+    ) -> None:
+        result = predict(served, p)
+        listed = plain(page(served, "/?order=risk"))
+        assert f"({result['effectiveDateTime'][:10]}, research use)" in listed
+
     def test_of_a_model_version_withdraws_its_results_alone(self, served: Hospital, p: str) -> None:
         mine, other = predict(served, p), predict(served, p, "score2")
         values = {"model": "own-risk", "version": "1", "reason": "wrong weights"}

@@ -11,7 +11,7 @@ from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.inputs import LOINC
 from fhir_bridge.predictions.overtaken import overtaken
 from fhir_bridge.predictions.resources import AIAST
-from fhir_bridge.server.pages.predictions import counts, is_elsewhere, model_name, model_of, short
+from fhir_bridge.server.pages.predictions import counts, is_elsewhere, marked_short, model_name, model_of
 from fhir_bridge.server.pages.reading import codes_of, name_of, target_of
 from fhir_bridge.server.pages.variants import REPORTABLE
 from fhir_bridge.storage import Store
@@ -34,7 +34,7 @@ class Row:
         imaging: modality to number of studies.
         genome: the gravest classification of a variant; `nothing reportable`; `not studied`.
         rank: 0 for the gravest, 3 for nothing reportable, 4 for not studied.
-        predictions: model's short name and value, newest run of each model.
+        predictions: model's short name and value with its day and marks (`marked_short`), newest run of each model.
     """
 
     id: str
@@ -187,7 +187,7 @@ def _predict(
             _of(observation, rows).predictions.append(f"{model_name(observation)} asserted elsewhere")
             continue
         current = counts(observation) and observation["id"] not in outdated
-        text = short(observation) if current else f"{model_name(observation)} outdated"
+        text = marked_short(observation) if current else f"{model_name(observation)} outdated"
         _of(observation, rows).predictions.append(text)
     for row in rows.values():
         row.predictions.sort(key=lambda text: (text.endswith(("declined", "failed")), text))

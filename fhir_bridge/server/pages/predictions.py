@@ -41,6 +41,7 @@ __all__ = [
     "has_value",
     "is_elsewhere",
     "is_predicted",
+    "marked_short",
     "model_name",
     "model_of",
     "predictions_of",
@@ -52,6 +53,8 @@ _DECIDING: Final = (PREDICTION_CODES, "deciding-modality")
 _NULLIFY: Final = ("http://terminology.hl7.org/CodeSystem/v3-DataOperation", "NULLIFY")
 _SUPERSEDED: Final = (SUPERSEDED["system"], SUPERSEDED["code"])
 _FAILED: Final = ("http://terminology.hl7.org/CodeSystem/data-absent-reason", "error")
+_RESEARCH: Final = "Research use"
+"""A note that begins so says that nobody approved the model at this site."""
 _PAGE: Final = 1000
 # Of a reason: "…, Observation/x/_history/2" or "(Observation/x)" at its end.
 _REFERENCE: Final = re.compile(r",? ?\(?\b[A-Z][A-Za-z]+/[A-Za-z0-9.-]{1,64}(/_history/[0-9]+)?\)?")
@@ -161,6 +164,19 @@ def short(observation: dict[str, Any]) -> str:
         else "declined"
     )
     return f"{model_name(observation)} {value}"
+
+
+def marked_short(observation: dict[str, Any]) -> str:
+    """As `short`; a value with the day of its data, and what a reader of a list has to know of it."""
+    if not has_value(observation):
+        return short(observation)
+    notes = [str(note.get("text", "")) for note in observation.get("note", ())]
+    marks = [time_of(observation)[:10]]
+    if any(note.startswith(UNDECIDED) for note in notes):
+        marks.append("not all decided")
+    if any(note.startswith(_RESEARCH) for note in notes):
+        marks.append("research use")
+    return f"{short(observation)} ({', '.join(mark for mark in marks if mark)})"
 
 
 def has_value(observation: dict[str, Any]) -> bool:
@@ -321,7 +337,7 @@ def _view(
     notes = [str(note["text"]) for note in resource.get("note", ()) if note.get("text")]
     return PredictionView(
         facts=tuple(facts),
-        research=any(note.startswith("Research use") for note in notes),
+        research=any(note.startswith(_RESEARCH) for note in notes),
         demonstration=any(note.startswith("Demonstration") for note in notes)
         or concept_text(resource.get("method")).startswith("Demonstration"),
         version=version_of(resource),

@@ -18,7 +18,7 @@ from fhir_bridge.server.rest.auditing import audit_of, audit_operation
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 from fhir_bridge.server.rest.call_operations import CallOperation, Pairs, only
 from fhir_bridge.server.rest.refusal import refuse
-from fhir_bridge.server.reviewing import person, review_result, text_of, verdict_of
+from fhir_bridge.server.reviewing import check_person, person, review_result, text_of, verdict_of
 from fhir_bridge.storage import NotFound, Stored
 
 __all__ = ["ReviewResult", "WithdrawAll", "WithdrawOne"]
@@ -98,7 +98,10 @@ class WithdrawOne(CallOperation):
         _require(call, "review-prediction")
         known = only(parameters, ("reason",))
         stored = await _readable(call)
-        verdict = Review("reject", _who(call), text_of(known, "reason"))
+        reason = text_of(known, "reason")
+        if not reason:
+            raise refuse(400, "FB-REST-008", "withdraw needs a reason")
+        verdict = Review("reject", _who(call), reason)
         return await _reviewed(call, stored, verdict)
 
 
@@ -122,9 +125,10 @@ class WithdrawAll(CallOperation):
         known = only(parameters, ("model", "version", "input-device", "reason"))
         reason = text_of(known, "reason")
         if not reason:
-            raise refuse(400, "FB-REST-008", "reason says why")
+            raise refuse(400, "FB-REST-008", "withdraw needs a reason")
         if ("model" in known) == ("input-device" in known):
             raise refuse(400, "FB-REST-008", "name the model, or the input-device (Device/ID)")
+        await check_person(call.services, _who(call))
         if "model" in known:
             ids = await _of_model(call, known["model"], known.get("version"))
         else:
