@@ -46,7 +46,7 @@ class Allowed:
         return Allowed(None, self.networks)
 
     def check(self, url: str) -> None:
-        """Whether the address of a request is listed.
+        """Whether the address of a request is listed; where its host is an IP address, whether that is permitted.
 
         Raises:
             EgressRefused: it is not, or it is no address of a server.
@@ -57,6 +57,14 @@ class Allowed:
             raise EgressRefused(f"{url[:100]!a} is no address that can be sent to: {error}") from error
         if self.origins is not None and origin not in self.origins:
             raise EgressRefused(f"{origin} is not listed (FHIR_BRIDGE_EGRESS)")
+        try:
+            permitted = self.permits(urlsplit(origin).hostname or "")
+        except ValueError:  # a name: what it leads to is looked up when something is sent
+            return
+        if not permitted:
+            raise EgressRefused(
+                f"{origin} is a private address whose network is not listed (FHIR_BRIDGE_EGRESS_NETWORKS)"
+            )
 
     def permits(self, address: str) -> bool:
         """Whether an IP address may be connected to: public, or in a listed network."""

@@ -21,7 +21,7 @@ from fhir_bridge.storage.audit_rows import AuditRecord
 from fhir_bridge.storage.breathing import LARGE
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, identify
-from fhir_bridge.storage.integrity import Named
+from fhir_bridge.storage.integrity import Hidden, Named
 from fhir_bridge.storage.version_rows import NewVersion
 from fhir_bridge.storage.versions import write_versions
 
@@ -155,7 +155,7 @@ class GroupWriter:
         while self._waiting:
             following = self._waiting[0].creates
             versions, rows = versions + len(following.versions), rows + following.rows
-            if versions > MOST or rows > LARGE or _withheld(following) != _withheld(first):
+            if versions > MOST or rows > LARGE or _hidden(following) != _hidden(first):
                 break
             results.append(self._waiting.popleft())
         return results
@@ -204,15 +204,15 @@ def _set(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-def _withheld(creates: Creates) -> Sequence[int]:
-    return () if creates.named is None else creates.named.withheld
+def _hidden(creates: Creates) -> Hidden | None:
+    return None if creates.named is None else creates.named.hidden
 
 
 def _union(named: Sequence[Named]) -> Named | None:
     if len(named) < 2:
         return named[0] if named else None
     identities = {identity for one in named for identity in one.identities}
-    return Named(sorted(identities), named[0].withheld)
+    return Named(sorted(identities), named[0].hidden)
 
 
 def _fail(group: Sequence[_Waiting], error: BaseException) -> None:

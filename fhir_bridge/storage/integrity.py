@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zlib import crc32
 
 from psycopg import AsyncConnection
@@ -27,11 +27,12 @@ from fhir_bridge.storage.conditions import Condition, all_of
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.errors import DanglingReference, Referred
 from fhir_bridge.storage.indexing import Identity
-from fhir_bridge.storage.permission import compile_access
+from fhir_bridge.storage.permission import compile_access, purpose_of
 from fhir_bridge.storage.statements import Statement, transposed
 from fhir_bridge.storage.stored import parse_for_reading
 
 __all__ = [
+    "Hidden",
     "Named",
     "Referrers",
     "dangling",
@@ -49,7 +50,7 @@ AT_ONCE = 1000
 """References that one statement looks for."""
 LOOKED_AT = 200
 """Resources that refer to one that is to be deleted, read at once."""
-_REQUIRE = "require_live(%s::int[], %s::text[], %s::text[], %s::int[])"
+_REQUIRE = "require_live(%s::int[], %s::text[], %s::text[], %s::int[], %s::text)"
 LOCKS = 1024
 """Numbers that resources share in pairs of locks; two of one number wait for each other without need, and seldom."""
 _APART = frozenset({"AuditEvent"})
@@ -72,12 +73,23 @@ def local_references(resource: dict[str, Any], references: Sequence[str] | None 
     return named
 
 
+class Hidden(NamedTuple):
+    """What is hidden from a caller. labels: numbers of those that are withheld; purpose: for which Consents count."""
+
+    labels: tuple[int, ...]
+    purpose: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Named:
-    """What the contents of a write refer to beyond themselves. withheld: labels whose resources are as not there."""
+    """What the contents of a write refer to beyond themselves.
+
+    Attributes:
+        hidden: what is as not there for the caller.
+    """
 
     identities: Sequence[Identity]
-    withheld: Sequence[int] = ()
+    hidden: Hidden
 
     @property
     def many(self) -> bool:
@@ -100,15 +112,16 @@ class Named:
             try:
                 await connection.execute(f"SELECT {_REQUIRE}".encode(), self._values(some))
             except ForeignKeyViolation as error:
-                raise Named(some, self.withheld).missing(error) or error from None
+                raise Named(some, self.hidden).missing(error) or error from None
 
     def _values(self, some: Sequence[Identity]) -> list[Any]:
-        """The numbers of locks in their order, types, ids, labels; as PostgreSQL writes arrays."""
+        """The numbers of locks in their order, types, ids, labels, as PostgreSQL writes arrays; purpose."""
         locks = [(number,) for number in sorted({_lock(identity) for identity in some})]
         return [
             *transposed({"lock": "int"}, locks),
             *transposed({"type": "text", "id": "text"}, some),
-            "{" + ",".join(map(str, self.withheld)) + "}",
+            "{" + ",".join(map(str, self.hidden.labels)) + "}",
+            self.hidden.purpose,
         ]
 
     def missing(self, error: ForeignKeyViolation) -> DanglingReference | None:
@@ -131,8 +144,9 @@ async def named_by(
 ) -> Named:
     """What contents refer to that has to be there.
 
-    What a caller may not read, or only within a patient's record, is not asked for: the answer would say whether it is
-    there. What the version that is replaced refers to already may stay.
+    Of what the caller may not read, or only within a patient's record, nothing is asked for: the answer would say
+    whether it is there. What a label or a Consent hides is as not there. What the version that is replaced refers to
+    already may stay.
 
     Args:
         contents: what each refers to, with the bytes of the version it replaces, if any.
@@ -151,7 +165,8 @@ async def named_by(
         for kind in {kind for kind, _ in named}
         if any(rule.patient is None and not rule.criteria for rule in access.rules_for(kind, "r"))
     }
-    return Named(sorted(pair for pair in named if pair[0] in known), withheld)
+    hidden = Hidden(tuple(withheld), purpose_of(access))
+    return Named(sorted(pair for pair in named if pair[0] in known), hidden)
 
 
 def _lock(identity: Identity) -> int:

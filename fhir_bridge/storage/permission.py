@@ -27,6 +27,7 @@ __all__ = [
     "not_denied",
     "owners_of_contents",
     "people_of",
+    "purpose_of",
     "refuse_content",
     "require",
     "who_deny",
@@ -136,7 +137,7 @@ def not_denied(access: AccessFilter, owners: str, *, first: str | None = None) -
         owners: SQL of the keys of these patients, among which others may be.
         first: SQL of those who are all of them where `r` names nobody else, as most do not.
     """
-    purpose = _purpose(access)
+    purpose = purpose_of(access)
     if purpose is None:
         return TRUE
     none, values = "NOT " + _DENYING.format(owners), [purpose, purpose]
@@ -228,7 +229,7 @@ async def _criterion(code: str, value: str, resource_type: str, dictionaries: Di
     return Condition(f"EXISTS (SELECT FROM token i WHERE {wanted.text})", wanted.values)
 
 
-def _purpose(access: AccessFilter) -> str | None:
+def purpose_of(access: AccessFilter) -> str | None:
     """The purpose by which Consents decide about a caller; None where none does."""
     # The bridge itself has no purpose: it keeps what others may see or not.
     if access.subject == EVERYTHING.subject or access.purpose == PATIENT_REQUEST:
@@ -246,7 +247,7 @@ def is_unbounded(access: AccessFilter, resource_type: str, interaction: str) -> 
 
 async def anybody_denies(connection: AsyncConnection, access: AccessFilter) -> bool:
     """Whether any patient denies the caller's purpose now."""
-    purpose = _purpose(access)
+    purpose = purpose_of(access)
     if purpose is None:
         return False
     rows = await connection.execute(
@@ -259,7 +260,7 @@ async def anybody_denies(connection: AsyncConnection, access: AccessFilter) -> b
 
 async def who_deny(connection: AsyncConnection, access: AccessFilter, patients: Iterable[str]) -> set[str]:
     """Which of these patients deny the caller's purpose now, or are one person with somebody who does."""
-    purpose = _purpose(access)
+    purpose = purpose_of(access)
     if purpose is None:
         return set()
     rows = await connection.execute(

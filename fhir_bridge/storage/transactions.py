@@ -366,6 +366,7 @@ def _operation(entry: Entry, new: Callable[[str], str | None], base: str) -> Ope
         entry.if_none_exist,
         entry.position,
         absent=entry.absent,
+        generated=entry.absent and bool(entry.parameters) and not isinstance(resource.get("id"), str),
         outline=outline,
     )
 

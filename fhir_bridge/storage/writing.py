@@ -86,6 +86,7 @@ class Operation:
         criteria: the create is made only while these match nothing.
         absent: the update is made only while nothing is there, which its row decides: two at once can't both find
             nothing.
+        generated: the id is one that the server gave.
         position: where it is in a Bundle, for messages.
         outline: of the resource, where it is known already.
     """
@@ -98,6 +99,7 @@ class Operation:
     criteria: Parameters | None = None
     position: int | None = None
     absent: bool = False
+    generated: bool = False
     outline: Outline | None = field(default=None, compare=False)
 
     @property

@@ -160,6 +160,10 @@ def test_a_certificate_is_the_servers(served: Hospital, admin: dict[str, str]) -
     url = reference["reference"]
     certificate = served.http.get(url, headers=admin).json()
     assert served.http.delete(url, headers=admin).status_code == 403
+    for how in ({"expungeEverything": "true"}, {"expungeEverything": "true", "dryRun": "true"}):
+        refused = expunge(served, admin, f"Provenance/{certificate['id']}", **how)
+        assert (refused.status_code, "never expunged" in refused.text) == (403, True)
+    assert served.http.get(url, headers=admin).json() == certificate
     changed = certificate | {"reason": [{"text": "other"}]}
     assert served.http.put(url, json=changed, headers=admin).status_code == 403
     forged = {name: value for name, value in certificate.items() if name not in ("id", "meta")}

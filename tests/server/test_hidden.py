@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.server import Settings, create_app
 from fhir_bridge.storage import EmbeddedServer
 from tests.fixtures_postgres import _fresh
@@ -144,3 +145,97 @@ def _plain(answer: httpx.Response) -> tuple[int, str]:
     text = re.sub(r'"(lastUpdated|lastModified|timestamp|authored|recorded|date)":"[^"]*"', "", answer.text)
     text = re.sub(r"_cursor=[\w-]+|urn:uuid:[\w-]+|request [0-9a-f]{16}|_at=[^\"&]*", "", text)
     return answer.status_code, text
+
+
+def _writes() -> list[tuple[str, str, Any, dict[str, str]]]:
+    """Method, path, body and headers of writes that name, or would change, what one of the hospitals does not have."""
+    free, subject = observation("free", "anna"), {"reference": "Patient/bert"}
+    code = {"status": "active", "code": {"text": "x"}}
+
+    def bundle(kind: str, method: str, url: str, resource: dict[str, Any], **more: Any) -> dict[str, Any]:
+        entry = {"resource": resource, "request": {"method": method, "url": url, **more}}
+        return {"resourceType": "Bundle", "type": kind, "entry": [entry]}
+
+    new: dict[str, Any] = {name: value for name, value in free.items() if name != "id"}
+    posted = [
+        new | {"subject": subject},
+        new | {"derivedFrom": [{"reference": "Observation/bert-0"}]},
+        new | {"hasMember": [{"reference": "Bundle/bert-paper"}]},
+        new | {"encounter": {"reference": "Encounter/bert-visit"}},
+        new | {"focus": [{"reference": "Provenance/bert-origin"}]},
+        new | {"performer": [{"reference": "Patient/bert"}]},
+        {"resourceType": "Patient", "link": [{"other": subject, "type": "seealso"}]},
+        {"resourceType": "Patient", "link": [{"other": subject, "type": "replaces"}]},
+        {"resourceType": "Group", "type": "person", "actual": True, "member": [{"entity": subject}]},
+        {"resourceType": "RelatedPerson", "patient": subject},
+        {key: value for key, value in DENIED.items() if key != "id"} | {"status": "draft"},
+        {"resourceType": "MedicationRequest", "intent": "order", "subject": subject, **code,
+         "medicationCodeableConcept": {"text": "x"}},
+        {"resourceType": "List", "status": "current", "mode": "working",
+         "entry": [{"item": {"reference": "Observation/bert-lab"}}]},
+    ]  # fmt: skip
+    writes: list[tuple[str, str, Any, dict[str, str]]] = [
+        ("POST", str(body["resourceType"]), body, {}) for body in posted
+    ]
+    for kind in ("transaction", "batch"):
+        writes += [("POST", "", bundle(kind, "POST", body["resourceType"], body), {}) for body in posted]
+        for identity in ("bert-0", "bert-report"):
+            named = {**free, "id": identity}
+            writes.append(("POST", "", bundle(kind, "PUT", f"Observation/{identity}", named), {}))
+            writes.append(("POST", "", bundle(kind, "PUT", f"Observation?_id={identity}", named), {}))
+        writes.append(("POST", "", bundle(kind, "PUT", "Observation?identifier=u|bert", new), {}))
+    for headers in ({}, {"If-None-Match": "*"}, {"If-Match": 'W/"1"'}):
+        writes += [
+            ("PUT", "Observation/bert-0", {**free, "id": "bert-0"}, headers),
+            ("PUT", "Observation/bert-0", {**free, "id": "bert-0", "subject": subject}, headers),
+            ("PUT", "Patient/bert", {"resourceType": "Patient", "id": "bert"}, headers),
+            ("PUT", "Binary/bert", {"resourceType": "Binary", "id": "bert", "contentType": "a/b"}, headers),
+            ("PUT", "Consent/no", DENIED | {"patient": {"reference": "Patient/anna"}}, headers),
+            ("DELETE", "Observation/bert-0", None, headers),
+        ]
+    patch = [{"op": "add", "path": "/language", "value": "en"}]
+    patching = {"Content-Type": "application/json-patch+json"}
+    return [
+        *writes,
+        ("PATCH", "Observation/bert-0", patch, patching),
+        ("PATCH", "Patient?identifier=MRN-bert", patch, patching),
+        ("PUT", "Observation?_id=bert-0", {**free, "id": "bert-0"}, {}),
+        ("PUT", "Observation?identifier=u|other", new, {}),
+        ("DELETE", "Patient?identifier=MRN-bert", None, {}),
+        ("POST", "Patient", {"resourceType": "Patient"}, {"If-None-Exist": "identifier=MRN-bert"}),
+        ("POST", "Observation", new | {"subject": {"reference": "Patient?identifier=MRN-bert"}}, {}),
+        ("POST", "Observation/$validate", new | {"subject": subject}, {}),
+    ]
+
+
+def test_writes_are_answered_as_by_a_hospital_without_it(worlds: tuple[Hospital, Hospital]) -> None:
+    """By a caller of a purpose that bert denies, who may read and write everything else; and nothing comes to be."""
+    tokens = [backend(hospital, "system/*.cruds", purpose="HRESCH") for hospital in worlds]
+    different, stored = [], []
+    for method, path, body, headers in _writes():
+        answers = []
+        for hospital, token in zip(worlds, tokens, strict=True):
+            path_of = f"/fhir/{path}".rstrip("/")
+            sent = {} if body is None else {"content": dumps(body)}
+            answer = hospital.http.request(
+                method, path_of, headers={"Content-Type": "application/fhir+json", **token, **headers}, **sent
+            )
+            issues = re.sub(r"request [0-9a-f]{16}", "", answer.text) if "issue" in answer.text else ""
+            answers.append((answer.status_code, issues))
+        if answers[0] != answers[1]:
+            different.append((method, path, body, headers, *answers))
+        if answers[0][0] == 201 and "bert" in str(body):
+            stored.append((method, path, body))
+    assert different == []
+    assert stored == []
+    everything = backend(worlds[0], "system/*.rs", purpose="TREAT")
+    page = worlds[0].http.get("/fhir/Patient/bert/$everything?_count=500", headers=everything).json()
+    own = {entry["resource"]["id"] for entry in page["entry"] if "bert" in entry["resource"]["id"]}
+    others = {entry["resource"]["id"] for entry in page["entry"]} - own
+    assert others <= {"no", "clara"}, "nothing was added to the record"
+
+
+def test_who_cares_for_patients_chooses_ids(worlds: tuple[Hospital, Hospital]) -> None:
+    token = backend(worlds[0], "system/*.cruds", purpose="TREAT")
+    body = observation("chosen", "bert")
+    assert worlds[0].http.put("/fhir/Observation/chosen", headers=token, json=body).status_code == 201

@@ -29,7 +29,9 @@ class PatientChoice:
 def _name(patient: dict[str, Any]) -> str:
     names = [name for name in patient.get("name", ()) if isinstance(name, dict)]
     for name in names:
-        text = name.get("text") or " ".join([*name.get("given", ()), name.get("family") or ""])
+        # Of a part with extensions only the value is null.
+        parts = [part for part in (*name.get("given", ()), name.get("family")) if part]
+        text = name.get("text") or " ".join(parts)
         if text.strip():
             return str(text).strip()
     return f"Patient {patient.get('id', '')}"

@@ -12,7 +12,7 @@ from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.server.delivery.identity import mark_of
 from fhir_bridge.server.delivery.outcomes import Delivered, Failed, Leaving, Refused, Unavailable
 from fhir_bridge.server.delivery.targets import Target
-from fhir_bridge.server.delivery.v2_messages import Message, NoMessage, build, status_of
+from fhir_bridge.server.delivery.v2_messages import WITHDRAWN, Message, NoMessage, build, status_of
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.errors import Forbidden, Gone, NotFound
 from fhir_bridge.storage.outbox import Entry
@@ -45,20 +45,28 @@ class MllpChannel:
         digest: str | None,  # noqa: ARG002 - what a message says of it is what counts
         leaving: Leaving,
     ) -> Delivered:
-        """See `Channel`. `Entry.sent` is OBX-11, the digest and TXA-12 of the message that was acknowledged last."""
-        before, acknowledged, document = (
-            ([*entry.sent.split(" "), "", ""][:3]) if entry.sent else ("", "", "")
-        )
+        """See `Channel`. `Entry.sent`: OBX-11, digest, TXA-12 of the message acknowledged last; how many there were."""
+        before, acknowledged, document, count = [*(entry.sent or "").split(" "), "", "", ""][:4]
         if resource is None:
             if not before:
                 return Delivered(None, None, entry.sent)
             resource = await self._last(entry)
         try:
             status = status_of(resource, before or None)
-            if status is None or (status == before and status in ("D", "X")):
+            if status is None or (status == before and status in WITHDRAWN):
                 return Delivered(None, None, entry.sent)
+            # A receiver takes what has an MSH-10 that it knows for a repetition. That a content, or the lack of one,
+            # comes back is news: its message is told from the earlier one by how many there were, and by the version.
+            event = f"{count or 0} {(resource.get('meta') or {}).get('versionId', '')}"
             message = build(
-                self._target, resource, await self._patient(resource), status, self._mark(resource), document
+                self._target,
+                resource,
+                await self._patient(resource),
+                status,
+                self._mark(resource),
+                # What was withdrawn is not replaced: what follows is a new document.
+                "" if before in WITHDRAWN and status not in WITHDRAWN else document,
+                event if before else "",
             )
         except NoMessage as error:
             raise Refused(str(error)) from error
@@ -68,8 +76,8 @@ class MllpChannel:
         ):
             return Delivered(None, None, entry.sent)
         await leaving()
-        await self._exchange(message, self._control(entry, message))
-        return Delivered(None, None, " ".join([status, message.digest, message.document]).rstrip())
+        await self._exchange(message, self._control(entry, message, event))
+        return Delivered(None, None, f"{status} {message.digest} {message.document} {int(count or 0) + 1}")
 
     def _as_before(self, resource: dict[str, Any], message: Message, digest: str) -> bool:
         """Whether only the status makes the difference to the message of this digest."""
@@ -113,9 +121,9 @@ class MllpChannel:
                 return str(identifier["value"])
         return mark_of(self._origin, resource["resourceType"], resource["id"])
 
-    def _control(self, entry: Entry, message: Message) -> str:
-        """MSH-10, at most 20 characters: the same in each try, by which a peer knows a message that it has."""
-        text = f"{self._origin} {entry.key} {message.digest} {message.kind}"
+    def _control(self, entry: Entry, message: Message, event: str) -> str:
+        """MSH-10, at most 20 characters: the same in each try of one event, by which a peer knows what it has."""
+        text = f"{self._origin} {entry.key} {event} {message.digest} {message.kind}"
         return hashlib.blake2b(text.encode(), digest_size=10).hexdigest().upper()
 
     async def _exchange(self, message: Message, control: str) -> None:

@@ -16,6 +16,7 @@ __all__ = [
     "component",
     "escaped",
     "name",
+    "name_text",
     "named",
     "segment",
     "time",
@@ -36,7 +37,7 @@ _SPECIAL: Final = re.compile(r"[\\|^~&]")
 _LINE_ENDS: Final = re.compile(r"\r\n|[\r\n\x85\u2028\u2029]")
 _CONTROLS: Final = re.compile(r"[\x00-\x1f\x7f]")
 _TIME: Final = re.compile(
-    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(?:\.\d+)?(Z|[+-]\d\d:\d\d))?)?)?"
+    r"(\d{4})(?:-(\d\d)(?:-(\d\d)(?:T(\d\d):(\d\d):(\d\d)(\.\d{1,4})?\d*(Z|[+-]\d\d:\d\d))?)?)?"
 )
 
 
@@ -69,8 +70,8 @@ def time(text: Any) -> str:
     match = _TIME.fullmatch(text) if isinstance(text, str) else None
     if match is None:
         return ""
-    zone = "+0000" if match[7] == "Z" else (match[7] or "").replace(":", "")
-    return "".join(part or "" for part in match.groups()[:6]) + zone
+    zone = "+0000" if match[8] == "Z" else (match[8] or "").replace(":", "")
+    return "".join(part or "" for part in match.groups()[:7]) + zone
 
 
 def named(concept: Any) -> str:
@@ -124,14 +125,28 @@ def authority(system: str, names: Mapping[str, str]) -> str:
 
 def name(names: Sequence[Any]) -> str:
     """A HumanName as XPN: the official or first one that is in use."""
+    family, given, prefix, suffix = _name_parts(names)
+    return component(family, given[0] if given else "", " ".join(given[1:]), suffix, prefix, "", "L")
+
+
+def name_text(names: Sequence[Any]) -> str:
+    """The same HumanName as people read it: `Family, Given Given`."""
+    family, given, *_ = _name_parts(names)
+    return ", ".join(part for part in (family, " ".join(given)) if part)
+
+
+def _name_parts(names: Sequence[Any]) -> tuple[str, list[str], str, str]:
+    """Family name, given names, prefix and suffix; a part that has extensions only is None in its list."""
     items = [item for item in names if isinstance(item, dict) and item.get("use") not in ("old", "nickname")]
     chosen: dict[str, Any] = next(
         (item for item in items if item.get("use") == "official"), items[0] if items else {}
     )
     given = [str(text) for text in chosen.get("given") or () if text]
     family = chosen.get("family") or ("" if given else chosen.get("text") or "")
-    prefix, suffix = (" ".join(map(str, chosen.get(part) or ())) for part in ("prefix", "suffix"))
-    return component(family, given[0] if given else "", " ".join(given[1:]), suffix, prefix, "", "L")
+    prefix, suffix = (
+        " ".join(str(text) for text in chosen.get(part) or () if text) for part in ("prefix", "suffix")
+    )
+    return str(family), given, prefix, suffix
 
 
 def value(node: Mapping[str, Any]) -> tuple[str, str, str]:

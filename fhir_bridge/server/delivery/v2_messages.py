@@ -18,13 +18,14 @@ from fhir_bridge.server.delivery.v2_fields import (
     component,
     escaped,
     name,
+    name_text,
     named,
     segment,
     time,
     value,
 )
 
-__all__ = ["Message", "NoMessage", "build", "status_of"]
+__all__ = ["WITHDRAWN", "Message", "NoMessage", "build", "status_of"]
 
 _STATUS: Final[Mapping[str, str]] = {
     "preliminary": "P",
@@ -117,12 +118,14 @@ def build(
     status: str,
     mark: str,
     before: str = "",
+    event: str = "",
 ) -> Message:
     """The message that tells of a result or document in a status.
 
     Args:
         mark: identifies the resource for ever (OBR-3, TXA-12).
         before: TXA-12 of the document that this one replaces or cancels.
+        event: identifies this message among all of the resource; empty for its first.
 
     Raises:
         NoMessage: there is none of such a resource.
@@ -133,7 +136,7 @@ def build(
     person = _person(target, patient)
     try:
         if target.message == "MDM^T02":
-            return _document(target, resource, patient, person, status, mark, before)
+            return _document(target, resource, patient, person, status, mark, before, event)
         if kind != "Observation":
             raise NoMessage("documents go out as MDM^T02")
         return Message("ORU^R01^ORU_R01", (person, *_results(target, resource, status, mark)))
@@ -234,20 +237,22 @@ def _document(
     status: str,
     mark: str,
     before: str,
+    event: str,
 ) -> Message:
     """T02 for a document, T10 for one that replaces it, T11 for its cancellation (HL7 v2.5.1 §9.6)."""
     gone = status in WITHDRAWN
-    event = "T11" if gone else "T10" if before else "T02"
+    trigger = "T11" if gone else "T10" if before else "T02"
     content = b"" if gone else _pdf(resource, patient)
-    # A replacement is a document of its own, and names its parent (TXA-13).
-    version = hashlib.blake2b(content, digest_size=4).hexdigest()
-    number = before if gone else f"{mark}.{version}" if before else mark
+    # Each replacement is a document of its own, also one that says what an earlier one said: a chain of parents
+    # (TXA-13) must not end in a circle.
+    version = hashlib.blake2b(f"{event} ".encode() + content, digest_size=8).hexdigest()
+    number = (before or mark) if gone else f"{mark}.{version}" if event else mark
     moment = (
         time(resource.get("effectiveDateTime") or resource.get("date") or resource.get("issued")) or _now()
     )
     title = named(resource.get("code") or resource.get("type")) or component("", "Document")
     lines = [
-        segment("EVN", {1: event, 2: _now()}),
+        segment("EVN", {1: trigger, 2: _now()}),
         person,
         segment("PV1", {1: "1", 2: "N"}),
         segment(
@@ -259,7 +264,7 @@ def _document(
                 4: moment,
                 6: time(resource.get("issued")) or moment,
                 12: component(number, target.application),
-                13: component(before, target.application) if event == "T10" else "",
+                13: component(before, target.application) if trigger == "T10" else "",
                 17: "DO" if status == "P" else "AU",
                 19: "CA" if gone else "AV",
             },
@@ -270,7 +275,7 @@ def _document(
         fields = {1: "1", 2: "ED", 3: title, 5: f"^application^pdf^Base64^{data}", 11: status, 14: moment}
         lines.append(segment("OBX", fields))
     structure = "MDM_T01" if gone else "MDM_T02"
-    return Message(f"MDM^{event}^{structure}", tuple(lines), number)
+    return Message(f"MDM^{trigger}^{structure}", tuple(lines), number)
 
 
 def _pdf(resource: Mapping[str, Any], patient: Mapping[str, Any]) -> bytes:
@@ -299,10 +304,9 @@ def _title(resource: Mapping[str, Any]) -> str:
 
 def _lines(resource: Mapping[str, Any], patient: Mapping[str, Any]) -> list[str]:
     """What a person has to know of a result."""
-    names = name(patient.get("name") or ()).split("^")
     numbers = [str(item["value"]) for item in patient.get("identifier") or () if item.get("value")]
     lines = [
-        f"Patient: {', '.join(part for part in names[:2] if part)}",
+        f"Patient: {name_text(patient.get('name') or ())}",
         f"Born: {patient.get('birthDate') or 'not known'}   Number: {', '.join(numbers)}",
         f"Status: {resource.get('status')}   Time: {resource.get('effectiveDateTime') or resource.get('issued') or ''}",
         "",

@@ -125,8 +125,8 @@ def _name(name: dict[str, Any]) -> dict[str, Any]:
         str(name.get("family") or ""),
         given[0] if given else "",
         " ".join(given[1:]),
-        " ".join(name.get("prefix", ())),
-        " ".join(name.get("suffix", ())),
+        " ".join(str(each) for each in name.get("prefix", ()) if each),
+        " ".join(str(each) for each in name.get("suffix", ()) if each),
     ]
     text = "^".join(part.replace("^", " ").replace("=", " ") for part in parts).rstrip("^")
     return {"vr": "PN", "Value": [{"Alphabetic": text}]} if text else {"vr": "PN"}

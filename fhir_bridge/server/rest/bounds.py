@@ -1,4 +1,4 @@
-"""What a caller who is bound to a patient or a category must not learn, or gain, by writing."""
+"""What a caller from whom resources are hidden must not learn, or gain, by writing."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessRule
 from fhir_bridge.fhir.attachments import attached_binaries
+from fhir_bridge.fhir.record import patient_types
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.writing import Writing
@@ -21,15 +22,25 @@ def _bound(call: Writing, resource_type: str, letter: str) -> bool:
     return bool(call.access.withheld_labels) or all(rule.patient or rule.criteria for rule in rules)
 
 
+_OF_OTHERS = frozenset({"HRESCH", "CLINTRCH", "HPAYMT"})
+"""Purposes of use of those who do not run the hospital. Who cares for patients chooses ids, as do the systems that feed
+their records: one patient's denial must not end that."""
+
+
+def _may_be_denied(call: Writing, resource_type: str) -> bool:
+    """Whether Consents may hide resources of the type from a caller who has no need to choose ids."""
+    return call.access.purpose in _OF_OTHERS and resource_type in patient_types()
+
+
 async def refuse_unreachable(call: Writing, resource_type: str, resource_id: str) -> None:
-    """Before an update: to a bounded caller, an id that is free answers like one that is hidden.
+    """Before an update: to a caller from whom resources are hidden, an id that is free answers like one of those.
 
     Otherwise 201 for the one and 403 for the other would indicate which ids other patients' records have.
 
     Raises:
         Refusal: 403.
     """
-    if not _bound(call, resource_type, "u"):
+    if not _bound(call, resource_type, "u") and not _may_be_denied(call, resource_type):
         return
     # By the letters that allow the update, as a read: whether it may be read otherwise is of no concern.
     rules = [

@@ -109,7 +109,7 @@ async def check_write(call: Writing, operation: Operation) -> None:
         if not isinstance(call, Call):
             raise refuse(403, "FB-REST-012", "a Subscription is not imported: its client creates it")
         await _check_subscription(call, resource, operation.id if updates else "")
-    if updates and isinstance(resource.get("id"), str):
+    if updates and not operation.generated and isinstance(resource.get("id"), str):
         await refuse_unreachable(call, operation.type, operation.id)
     if attached_binaries(resource):
         await refuse_unreachable_attachments(call, resource)

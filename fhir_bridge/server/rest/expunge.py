@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 from starlette.responses import Response
 
 from fhir_bridge.adapters.genomics.kept_writing import without_samples
-from fhir_bridge.fhir.serialization import dumps
+from fhir_bridge.fhir.access import EVERYTHING
+from fhir_bridge.fhir.serialization import dumps, loads
 from fhir_bridge.governance import audit
-from fhir_bridge.governance.expunging import certificate
+from fhir_bridge.governance.expunging import certificate, is_certificate
 from fhir_bridge.governance.permissions import may
 from fhir_bridge.server.finishing import finished
 from fhir_bridge.server.rest.auditing import audit_operation
@@ -20,6 +22,7 @@ from fhir_bridge.server.rest.call_operations import CallOperation, Pairs, only
 from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.server.rest.server_owned import READ_ONLY_TYPES
 from fhir_bridge.storage.audit_rows import AuditRecord
+from fhir_bridge.storage.errors import Gone, NotFound
 from fhir_bridge.storage.expunging import MOST, Expunged, Mode, Wanted
 
 __all__ = ["Expunge"]
@@ -55,6 +58,8 @@ class Expunge(CallOperation):
         call.require("d")
         if call.type in READ_ONLY_TYPES:
             raise refuse(403, "FB-REST-012", f"{call.type} is never expunged")
+        if call.type == "Provenance" and call.id:
+            await _refuse_certificate(call)
         wanted, reason, trial = _read(call, only(parameters, (*_MODES, "dryRun", "limit", "reason")))
         # A Consent hides nothing from who erases, which is what a patient who denies everything may ask for; what is
         # given back holds no content.
@@ -73,6 +78,19 @@ class Expunge(CallOperation):
         if trial or not expunged.resources:
             await audit_operation(call)
         return Response(dumps(_answer(call, expunged, trial=trial)), media_type=FHIR_JSON)
+
+
+async def _refuse_certificate(call: Call) -> None:
+    """Nobody takes away what shows that something was taken away.
+
+    Raises:
+        Refusal: 403.
+    """
+    with suppress(NotFound, Gone):
+        stored = await call.services.store.read("Provenance", call.id, EVERYTHING)
+        if is_certificate(loads(stored.bytes)):
+            text = "the certificate of an expunction is never expunged: it shows what went, and has nothing of it"
+            raise refuse(403, "FB-REST-012", text)
 
 
 def _read(call: Call, known: dict[str, str]) -> tuple[Wanted, str, bool]:

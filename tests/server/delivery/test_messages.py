@@ -165,6 +165,67 @@ def test_a_result_is_sent_corrected_and_withdrawn(post: Post, ward: Ward) -> Non
     assert len({str(message.segment("MSH")[10]) for message in ward.messages}) == 5
 
 
+@pytest.mark.parametrize("kind", ["ORU^R01", "MDM^T02"])
+@pytest.mark.parametrize(
+    ("history", "statuses"),
+    [
+        ([5, 6, 6.2, 6, 6.2, 6], "FCCCCC"),
+        ([5, "entered-in-error", 5, "deleted", 5, "deleted", 5], "FDFDFDF"),
+        ([5, 6, "cancelled", 6, "entered-in-error", 6], "FCXFDF"),
+    ],
+)
+def test_what_comes_back_to_an_earlier_value_is_no_repetition(
+    post: Post, ward: Ward, kind: Any, history: list[Any], statuses: str
+) -> None:
+    """A receiver drops what has an MSH-10 that it knows: it would keep 6.2 where 6 is right."""
+    name, target = fresh(), post.target(ward.url, message=kind)
+    for step in history:
+        if step == "deleted":
+            post.delete("Observation", name)
+        else:
+            known = isinstance(step, str)
+            post.write(prediction(name, step, 5) if known else prediction(name, "final", step))
+        post.work(target)
+    controls = [str(message.segment("MSH")[10]) for message in ward.messages]
+    assert len(set(controls)) == len(statuses)
+    if kind == "ORU^R01":
+        assert "".join(status for _, status in ward.statuses()) == statuses
+        return
+    triggers = [str(message.segment("MSH")[9]).split("^")[1] for message in ward.messages]
+    assert triggers == [{"F": "T02", "C": "T10", "D": "T11", "X": "T11"}[status] for status in statuses]
+    documents: list[str] = []
+    for trigger, message in zip(triggers, ward.messages, strict=True):
+        number, parent = (
+            (str(message.segment("TXA")[field] or "") for field in (12, 13))
+            if trigger == "T10"
+            else (str(message.segment("TXA")[12]), "")
+        )
+        if trigger == "T11":
+            assert number == documents[-1], "the document that is there is cancelled"
+            continue
+        assert number not in documents, "each document has a number of its own"
+        assert parent == (documents[-1] if trigger == "T10" else "")
+        documents.append(number)
+
+
+def test_a_value_that_was_never_acknowledged_and_comes_back_is_no_repetition(post: Post, ward: Ward) -> None:
+    """Neither 6 nor 6.2 was acknowledged, and the receiver may have both."""
+    name, target = fresh(), post.target(ward.url, seconds=1)
+    post.write(prediction(name, "final", 5))
+    post.work(target)
+    ward.answers = lambda _: b""
+    for value in (6, 6.2, 6):
+        post.write(prediction(name, "final", value))
+        post.work(target)
+        post.later(target)
+    ward.answers = lambda message: message.create_ack("AA")
+    post.later(target)
+    by_control: dict[str, set[str]] = {}
+    for message in ward.messages:
+        by_control.setdefault(str(message.segment("MSH")[10]), set()).add(str(message.segment("OBX")[5]))
+    assert list(by_control.values()) == [{"5"}, {"6"}, {"6.2"}, {"6"}]
+
+
 def test_what_was_never_sent_is_not_withdrawn_and_what_was_deleted_is(post: Post, ward: Ward) -> None:
     one, two = fresh(), fresh()
     target = post.target(ward.url)
@@ -280,6 +341,18 @@ def test_a_document_is_sent_replaced_and_cancelled(post: Post, ward: Ward) -> No
     assert page.startswith(b"%PDF-")
     for text in (b"(10-year risk | of CVD: 4.2 %)", b"Alpha, Ada", b"MRN-anna", b"Status: final"):
         assert text in page
+
+
+def test_a_page_names_the_patient_as_people_read_it(post: Post, ward: Ward) -> None:
+    target = post.target(ward.url, message="MDM^T02")
+    name = {"family": "O^Brien & Sons | ~", "given": [None, "Zoe", "Maria"]}
+    name["_given"] = [{"extension": [{"url": "urn:x", "valueString": "y"}]}, None, None]
+    post.write(patient("olga", "x") | {"name": [name]})
+    post.write(prediction(fresh(), "final") | {"subject": {"reference": "Patient/olga"}})
+    post.work(target)
+    page = base64.b64decode(str(ward.messages[-1].segment("OBX")[5]).split("^")[4])
+    assert b"(Patient: O^Brien & Sons | ~, Zoe Maria)" in page
+    assert str(ward.messages[-1].segment("PID")[5]) == "O\\S\\Brien \\T\\ Sons \\F\\ \\R\\^Zoe^Maria^^^^L"
 
 
 def test_a_result_without_a_form_or_a_patient_is_parked_and_says_so(post: Post, ward: Ward) -> None:

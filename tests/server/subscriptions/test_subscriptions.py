@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from fhir_bridge.egress import Allowed
 from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.plugins import hookimpl
 from tests.patience import until
@@ -264,6 +265,25 @@ def test_what_can_not_be_followed_is_refused_with_its_place(
     answer = feed.request("POST", "Subscription", feed.subscription("Observation?patient=anna", **change))
     assert answer.status_code == 422, answer.text
     assert place in answer.text
+
+
+@pytest.mark.parametrize(
+    "host", ["[::1]", "[::ffff:10.0.0.1]", "[fe80::1%25eth0]", "10.0.0.1", "169.254.169.254"]
+)
+def test_an_address_of_a_network_that_is_not_listed_is_refused(
+    feed: Feed, host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed.as_user(CLINICIAN)
+    endpoint = f"http://{host}:8000/hook"
+    allowed = Allowed.of(f"http://{host}:8000", "127.0.0.0/8")
+    monkeypatch.setitem(feed.hospital.services.settings.__dict__, "allowed", allowed)
+    watched = feed.subscription("Observation?patient=anna")
+    watched["channel"]["endpoint"] = endpoint
+    answer = feed.request("POST", "Subscription", watched)
+    assert (answer.status_code, "EGRESS_NETWORKS" in answer.text) == (422, True), answer.text
+    listed = Allowed.of(f"http://{host}:8000", "127.0.0.0/8 ::1/128 fe80::/10 10.0.0.0/8 169.254.0.0/16")
+    monkeypatch.setitem(feed.hospital.services.settings.__dict__, "allowed", listed)
+    assert feed.request("POST", "Subscription", watched).status_code == 201
 
 
 class Blackening:
