@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fhir_bridge.adapters.genomics.query import (
@@ -26,6 +27,7 @@ from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.storage.kept_files import KeptFile, KeptPart
 
 if TYPE_CHECKING:
+    from fhir_bridge.adapters.genomics import VcfRecord
     from fhir_bridge.adapters.genomics.kept_reading import KeptReader
 
 __all__ = ["Sought", "place_of", "read_evidence", "sought"]
@@ -148,6 +150,8 @@ class _Kept:
     evidence: Evidence
     structural: bool
     enough: Callable[[Evidence], bool] | None
+    spoken: dict[tuple[str, str], list[tuple[datetime, set[int]]]] = field(default_factory=dict)
+    """By build and sample: what newer files speak of, where there are older ones."""
 
     async def add(self, wanted: Sought | None) -> None:
         """Look into the files of the subject.
@@ -163,7 +167,10 @@ class _Kept:
             TooManyLines,  # readers of files: not at the start
         )
 
-        for file in await call.services.store.kept_files.of_patient(self.subject, call.access):
+        files = await call.services.store.kept_files.of_patient(self.subject, call.access)
+        several = Counter((file.within, name) for file in files for name in file.parts)
+        self.spoken.update((each, []) for each, count in several.items() if count > 1)
+        for file in files:
             for name, part in file.parts.items():
                 if wanted is None:
                     if part.alone:
@@ -182,8 +189,16 @@ class _Kept:
 
     async def _add_part(self, file: KeptFile, name: str, part: KeptPart, wanted: Sought) -> bool:
         """Add of a file's part what counts; whether that is enough."""
-        batches = self._batches(file, part, name, wanted)
+        newer = self.spoken.get((file.within, name))
+        before = [places for time, places in newer or () if part.time is None or time > part.time]
+        own: set[int] | None = None
+        if newer is not None and part.time is not None:
+            own = set()
+            newer.append((part.time, own))
+        batches = self._batches(file, part, name, wanted, own)
         while lines := await offloaded(next, batches, None):
+            if before:
+                lines = [each for each in lines if not any(each.record.place in places for places in before)]
             await self._add(part, lines)
             if self.enough is not None and self.enough(self.evidence):
                 batches.close()
@@ -191,9 +206,12 @@ class _Kept:
         return False
 
     def _batches(
-        self, file: KeptFile, part: KeptPart, sample: str, wanted: Sought
+        self, file: KeptFile, part: KeptPart, sample: str, wanted: Sought, places: set[int] | None
     ) -> Generator[list[_Line], None, None]:
         """The lines at places, a few first where a few may be enough. Blocking.
+
+        Args:
+            places: gets what the lines speak of, also those that give nothing.
 
         Raises:
             TooManyLines. ValueError, OSError: the file can't be read.
@@ -224,6 +242,8 @@ class _Kept:
         lines: list[_Line] = []
         most = MOST if self.enough is None else FEW
         for record in reader.records(wanted.places, takes, wanted.changes):
+            if places is not None:
+                _note(record, places)
             if record.outcome == "read":
                 for each, outputs in convert(record):
                     stated = plain_variant(each) if shipped else None
@@ -282,6 +302,14 @@ class _Kept:
             )
         visible = await kept_files.visible([each.result for each in own], self.subject, self.call.access)
         return [each for each, may in zip(own, visible, strict=True) if may]
+
+
+def _note(record: VcfRecord, places: set[int]) -> None:
+    """Note what the lines of a record, or block, speak of; not of one that can't be read."""
+    for each in getattr(record, "block", (record,)):
+        lost = each.outcome == "rejected" or any(issue.severity == "error" for issue in each.issues)
+        if not lost and each.place is not None:
+            places.add(each.place)
 
 
 def _observation(
