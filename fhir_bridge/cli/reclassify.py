@@ -60,6 +60,10 @@ def reclassify(
         )
     if result.older:
         stderr.print(f"{result.older} stored variants are classified by a newer release already: that stays")
+    if result.unclear:
+        stderr.print(
+            f"{result.unclear} variants have classes that conflict, or none of ClinVar's words: kept as words alone"
+        )
     for report in result.reports:
         stdout.print(f"DiagnosticReport/{report}")
     for failure in result.failed:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.issues import CODES
 from fhir_bridge.pipeline.sink_run import SinkRun
-from fhir_bridge.plugins import KeptDelivery
+from fhir_bridge.plugins import KeepingAdapter, KeptDelivery
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.blobs import blob_folder, open_blobs
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.kept_files import KeptFile, KeptPart
 
-__all__ = ["keep_delivery"]
+__all__ = ["keep_delivery", "note_kept_places"]
 
 
 async def keep_delivery(
@@ -58,6 +61,30 @@ async def keep_delivery(
         return None
     text = f"its samples were classified by {Path(release).name}; what is stored now is what the file says itself"
     return Issue(CODES["FB-RUN-051"].severity, "FB-RUN-051", text, delivery.name)
+
+
+async def note_kept_places(store: Store, adapter: object, delivery: Delivery) -> None:
+    """Note what kept files of the delivery's samples speak of where an older file does: theirs is in the file alone.
+
+    One that can't be read any more replaces nothing.
+    """
+    if not hasattr(adapter, "kept_places"):
+        return
+    keeping = cast("KeepingAdapter", adapter)
+    for file, key in await store.kept_files.beside_older(delivery):
+        wanted = await store.kept_files.unknown_places(key)
+        if not wanted:
+            continue
+        blobs = await open_blobs(store, blob_folder())
+        paths = blobs.path(file.data), blobs.path(file.index)
+
+        def read(
+            file: KeptFile = file, wanted: Sequence[int] = wanted, paths: tuple[Path, Path] = paths
+        ) -> list[int]:
+            return [*keeping.kept_places(paths, file.name, file.within, file.options, file.parts, wanted)]
+
+        with suppress(ValueError, OSError):
+            await store.kept_files.note_places(key, await asyncio.to_thread(read))
 
 
 async def _release(store: Store, file: KeptFile) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import cast
 from urllib.parse import quote
 
@@ -12,11 +13,18 @@ from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.composing import Composer, store_composite
 from fhir_bridge.pipeline.converted import ConvertedRecord
-from fhir_bridge.pipeline.keeping import keep_delivery
+from fhir_bridge.pipeline.keeping import keep_delivery, note_kept_places
 from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.sources import STANDARD_INPUT
 from fhir_bridge.pipeline.waiting_records import Waiting, keep_waiting, waiting_issue
-from fhir_bridge.plugins import CompositeRecord, DeliveredRecord, IssueLike, KeptDelivery, SourceDelivery
+from fhir_bridge.plugins import (
+    CompositeRecord,
+    DeliveredRecord,
+    IssueLike,
+    KeptDelivery,
+    SourceDelivery,
+    adapters,
+)
 from fhir_bridge.storage import Gone, LoadResult, NotFound, RecordSet, RecordsResult, Store
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.origins import ConvertedBy
@@ -107,7 +115,13 @@ class StoreSink:
         delivery.complete = delivery.complete and record.delivery.complete
         run = self._run
         result = self._runner.run(
-            self._store.end_delivery(delivery, adapter=run.adapter, precedence=run.precedence, batch=BATCH)
+            self._store.end_delivery(
+                delivery,
+                adapter=run.adapter,
+                precedence=run.precedence,
+                batch=BATCH,
+                note_kept=partial(note_kept_places, self._store, adapters().get(run.adapter)),
+            )
         )
         count_stored(account, result)
 

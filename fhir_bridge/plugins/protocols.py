@@ -18,6 +18,7 @@ __all__ = [
     "Extractor",
     "Importer",
     "IssueLike",
+    "KeepingAdapter",
     "KeptDelivery",
     "Operation",
     "OptionError",
@@ -218,6 +219,30 @@ class KeptDelivery(SourceDelivery, Protocol):
 
         Raises:
             ValueError: it can't be; the message says why.
+        """
+        ...
+
+
+class KeepingAdapter(Protocol):
+    """An adapter whose deliveries may be kept."""
+
+    def kept_places(
+        self,
+        files: tuple[Path, Path],
+        name: str,
+        within: str,
+        options: Mapping[str, Any],
+        parts: Collection[str],
+        wanted: Sequence[int],
+    ) -> Iterator[int]:
+        """Of places (`DeliveredRecord.place`), sorted, those that a kept file speaks of. Blocking.
+
+        Args:
+            files: the file and its index, as `KeptDelivery.write_kept` wrote them; name: what it was called.
+            within, options: its `assembly` and `kept_options`.
+
+        Raises:
+            ValueError, OSError: it can't be read any more.
         """
         ...
 

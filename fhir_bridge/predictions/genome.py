@@ -239,7 +239,10 @@ def _class_of(text: str) -> str | None:
     number = re.search(r"\b(?:class|klasse|classe|acmg|tier)? ?([1-5])$", words)
     if re.search(r"conflict|uncertain|unknown|unklar|unsicher|\bvus\b", words):
         return "Uncertain significance"
-    if re.search(r"benign|gutartig|(?:not|non|nicht) ?pathogen", words):
+    positive = re.sub(r"(?:not|non|nicht) ?pathogen\w*", "gutartig", words)
+    if re.search(r"benign|gutartig", positive):
+        if "pathogen" in positive:
+            return "Uncertain significance"
         likely = re.search(r"likely|probabl|wahrscheinlich", words)
         return "Likely benign" if likely else "Benign"
     if "pathogen" in words:

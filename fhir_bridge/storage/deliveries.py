@@ -29,9 +29,11 @@ __all__ = [
     "lock_series",
     "mark",
     "misplaced",
+    "note_places",
     "register",
     "standing",
     "superseded",
+    "unknown_places",
 ]
 
 # Places of one statement: the file of a genome has millions, and one list of all
@@ -136,11 +138,7 @@ async def end_delivery(connection: AsyncConnection, delivery: Delivery) -> tuple
     ).fetchone()
     if row is None:  # it gave nothing for any patient
         return 0, []
-    for start in range(0, len(delivery.places), _PIECE):
-        await connection.execute(
-            "INSERT INTO delivery_place SELECT %s, unnest(%s::bigint[]) ON CONFLICT DO NOTHING",
-            (row[0], delivery.places[start : start + _PIECE].tolist()),
-        )
+    await note_places(connection, row[0], delivery.places)
     # What the file gave a patient before, and gives no more (a corrected
     # crosswalk), stops replacing older files.
     await connection.execute(
@@ -153,6 +151,32 @@ async def end_delivery(connection: AsyncConnection, delivery: Delivery) -> tuple
         (row[0],),
     )
     return row[0], [series for (series,) in await rows.fetchall()]
+
+
+async def unknown_places(connection: AsyncConnection, newer: int) -> array[int]:
+    """Places of older deliveries, sorted, that are not noted of a newer one of which only some are (a kept file)."""
+    rows = await connection.execute(
+        "SELECT DISTINCT p.place FROM edition e JOIN delivery n ON n.key = e.delivery "
+        "JOIN edition f ON f.series = e.series AND f.active "
+        "JOIN delivery o ON o.key = f.delivery AND o.ended AND n.time > coalesce(o.time, '-infinity') "
+        "JOIN delivery_place p ON p.delivery = o.key WHERE e.delivery = %s AND e.active AND NOT EXISTS "
+        "(SELECT FROM delivery_place q WHERE q.delivery = n.key AND q.place = p.place) ORDER BY 1",
+        (newer,),
+        binary=True,
+    )
+    results = array("q")
+    while piece := await rows.fetchmany(_PIECE):
+        results.extend(place for (place,) in piece)
+    return results
+
+
+async def note_places(connection: AsyncConnection, delivery: int, places: Sequence[int]) -> None:
+    """Note what a delivery speaks of."""
+    for start in range(0, len(places), _PIECE):
+        await connection.execute(
+            "INSERT INTO delivery_place SELECT %s, unnest(%s::bigint[]) ON CONFLICT DO NOTHING",
+            (delivery, list(places[start : start + _PIECE])),
+        )
 
 
 async def standing(

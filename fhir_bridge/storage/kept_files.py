@@ -13,6 +13,7 @@ import re
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,7 +24,14 @@ from psycopg_pool import AsyncConnectionPool
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.record import Owners
 from fhir_bridge.storage.blobs import Blob, Blobs
-from fhir_bridge.storage.deliveries import Standing, has_newer, superseded
+from fhir_bridge.storage.deliveries import (
+    Delivery,
+    Standing,
+    has_newer,
+    note_places,
+    superseded,
+    unknown_places,
+)
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Indexed, index
 from fhir_bridge.storage.permission import allowed, compile_access, people_of, who_deny
@@ -53,7 +61,7 @@ class KeptPart:
     Attributes:
         document: id of its DocumentReference; study: id of the Procedure of the test, empty where there is none.
         alone: how much of it is in the file and not stored.
-        edition: see `storage.deliveries`.
+        edition: see `storage.deliveries`; time: the file's business time.
     """
 
     patient: str
@@ -61,6 +69,7 @@ class KeptPart:
     study: str
     alone: int
     edition: int | None = None
+    time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +171,7 @@ class KeptFiles:
     async def _files(self, rest: str, values: Sequence[object]) -> list[KeptFile]:
         async with self._pool.connection() as connection:
             rows = await connection.execute(
-                f"SELECT {_COLUMNS}, k.part, p.id, k.document, k.study, k.alone, k.edition FROM kept_file f "
+                f"SELECT {_COLUMNS}, k.part, p.id, k.document, k.study, k.alone, k.edition, d.time FROM kept_file f "
                 "JOIN kept_part k ON k.file = f.key JOIN resource p ON p.key = k.patient "
                 "LEFT JOIN edition e ON e.key = k.edition LEFT JOIN delivery d ON d.key = e.delivery "
                 f"{rest} ORDER BY d.time DESC NULLS LAST, f.key DESC, k.part".encode(),
@@ -190,6 +199,30 @@ class KeptFiles:
                 binary=True,
             )
             return [bytes(row[0]) for row in await rows.fetchall()]
+
+    async def beside_older(self, delivery: Delivery) -> list[tuple[KeptFile, int]]:
+        """Kept files of the delivery's series that are newer than another file of theirs, with their deliveries."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT DISTINCT k.file, n.key FROM edition e JOIN delivery n ON n.key = e.delivery "
+                "JOIN kept_part k ON k.edition = e.key JOIN edition f ON f.series = e.series AND f.active "
+                "JOIN delivery o ON o.key = f.delivery AND o.ended AND n.time > coalesce(o.time, '-infinity') "
+                "WHERE e.active AND e.series IN (SELECT series FROM edition WHERE key = ANY(%s))",
+                (list(delivery.editions.values()),),
+            )
+            deliveries: dict[int, int] = dict(await rows.fetchall())
+        files = await self._files("WHERE f.key = ANY(%s)", (list(deliveries),)) if deliveries else []
+        return [(file, deliveries[file.key]) for file in files]
+
+    async def unknown_places(self, delivery: int) -> Sequence[int]:
+        """See `storage.deliveries`."""
+        async with self._pool.connection() as connection:
+            return await unknown_places(connection, delivery)
+
+    async def note_places(self, delivery: int, places: Sequence[int]) -> None:
+        """See `storage.deliveries`."""
+        async with self._pool.connection() as connection:
+            await note_places(connection, delivery, places)
 
     async def current(
         self, edition: int | None, places: Callable[[], Sequence[int | None]]

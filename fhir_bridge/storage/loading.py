@@ -141,11 +141,19 @@ class Loader:
         await self._analyze()
         return RecordsResult(self.result, refused, incomplete)
 
-    async def end_delivery(self, delivery: Delivery) -> LoadResult:
-        """Note the end of a file, and bring what it and other files of its samples say to what counts of it."""
+    async def end_delivery(
+        self, delivery: Delivery, note_kept: Callable[[Delivery], Awaitable[None]] | None = None
+    ) -> LoadResult:
+        """Note the end of a file, and bring what it and other files of its samples say to what counts of it.
+
+        Args:
+            note_kept: notes what kept files of its samples speak of, as far as an older file speaks of it too.
+        """
         # In one transaction: `ended` must not be seen before the places are.
         async with self._pool.connection() as connection, connection.transaction():
             own, series = await deliveries.end_delivery(connection, delivery)
+        if series and note_kept is not None:
+            await note_kept(delivery)
         shares: dict[tuple[int, int], bool] = {}
         reported: dict[str, Issue] = {}
         for item in series:

@@ -8,6 +8,7 @@ from collections.abc import (
     AsyncGenerator,
     AsyncIterable,
     AsyncIterator,
+    Awaitable,
     Callable,
     Iterable,
     Mapping,
@@ -630,10 +631,11 @@ class Store:
         adapter: str,
         precedence: Mapping[str, Sequence[str]] | None = None,
         batch: int = 500,
+        note_kept: Callable[[Delivery], Awaitable[None]] | None = None,
     ) -> LoadResult:
         """Note that a file was loaded to its end: the newest of each of its samples counts (`storage.deliveries`)."""
         loader = self._loader(adapter, precedence, batch=batch)
-        return await loader.end_delivery(delivery)
+        return await loader.end_delivery(delivery, note_kept)
 
     async def load_composite(
         self,

@@ -109,6 +109,10 @@ def test_the_newest_classification_counts() -> None:
     uncertain = score2(*resources, newer)
     assert isinstance(uncertain, Prediction)
     assert any("LDLR variant p.Gly592Glu of uncertain significance" in text for text in uncertain.cautions)
+    newer["component"] = [component("53037-8", {"text": "Benign; Pathogenic"})]
+    conflicting = score2(*resources, newer)
+    assert isinstance(conflicting, Prediction)
+    assert any("of uncertain significance" in text for text in conflicting.cautions)
     older = newer | {"effectiveDateTime": "2019-01-01"}
     assert isinstance(score2(*resources, older), Refusal)
     assert isinstance(score2(*resources, newer | {"status": "entered-in-error"}), Refusal)

@@ -464,6 +464,13 @@ _CODES = declare(
         "business-rule",
     ),
     IssueCode(
+        "FB-HL7-029",
+        "warning",
+        "Results of one variant say what can be only one in several ways, or what is no number",
+        "The variant's note has the words. Give another sub-id (OBX-4) to the results of another variant.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-HL7-027",
         "warning",
         "An event asks for a change to stored records that is not, or not wholly, carried out",

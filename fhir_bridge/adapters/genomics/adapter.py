@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +97,23 @@ class VcfAdapter:
         from fhir_bridge.adapters.genomics.piece_reading import read_end
 
         return read_end(path, piece, Options.parse(context.options), _selectors(context), states)
+
+    def kept_places(
+        self,
+        files: tuple[Path, Path],
+        name: str,
+        within: str,
+        options: Mapping[str, Any],
+        parts: Collection[str],
+        wanted: Sequence[int],
+    ) -> Iterator[int]:
+        """See `KeepingAdapter.kept_places`."""
+        from fhir_bridge.adapters.genomics.kept_places import kept_places
+        from fhir_bridge.adapters.genomics.kept_reading import KeptVcf
+
+        data, index = files
+        kept = KeptVcf("", name, data, index, within, options, min(parts, default=""))
+        return kept_places(kept, tuple(parts), wanted)
 
 
 def _selectors(context: ReadContext) -> frozenset[str] | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
+from urllib.parse import unquote
 
 from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
 from fhir_bridge.adapters.genomics.allele_filters import STATUS
@@ -239,6 +240,8 @@ class Allele:
         around, around_end = structure.position_interval, structure.end_interval
         if not structure.imprecise or end is None or around is None or around_end is None:
             return None
+        if inner and not structure.bounded:
+            return None
         low = position + 1 + around[1 if inner else 0]
         high = end + around_end[0 if inner else 1]
         if insertion and not inner:  # it is at one place, wherever in the interval that is
@@ -264,6 +267,11 @@ class Allele:
     def outermost(self) -> tuple[int, int] | None:
         """What may be inside an imprecise structural variant (CIPOS, CIEND)."""
         return self._bound(inner=False)
+
+    @shared
+    def begins(self) -> int | None:
+        """Where a structural variant begins at the earliest, if the line says no end of it."""
+        return self.structure.begins if self.alternate.kind == "symbolic" else None
 
     # The call of this allele
 
@@ -470,8 +478,21 @@ class Allele:
         """The gene of the consequence, else ClinVar's GENEINFO (`MYH7:4625`)."""
         if self.consequence.gene:
             return self.consequence.gene
-        listed = self.line.text("GENEINFO")
-        return gene(listed.split("|")[0].split(":")[0]) if listed else None
+        return next(iter(self._genes_of_line), None)
+
+    @shared
+    def other_genes(self) -> list[Term]:
+        """The further genes of a fusion, or of GENEINFO where no consequence names one."""
+        if self.consequence.gene:
+            return list(self.consequence.other_genes)
+        return self._genes_of_line[1:]
+
+    @shared
+    def _genes_of_line(self) -> list[Term]:
+        """The genes of dbSNP's and ClinVar's GENEINFO, `MYH7:4625|MHRT:100`."""
+        listed = self.line.text("GENEINFO") or ""
+        symbols = (unquote(each.partition(":")[0]) for each in listed.split("|"))
+        return [gene(symbol) for symbol in dict.fromkeys(symbols) if symbol and symbol != "."]
 
     @shared
     def _released(self) -> clinvar.ClinVar | None:
@@ -486,12 +507,9 @@ class Allele:
         line = self.line
         if "CLNSIG" not in line.raw_info:
             return clinvar.NONE
-        if len(line.alternates) == 1:
-            return clinvar.read_clinvar(*(line.text(name) for name in clinvar.CLINVAR_KEYS))
-        if not self.clinvar_by_allele:
+        if len(line.alternates) > 1 and not self.clinvar_by_allele:
             return clinvar.NONE
-        values = (line.info(name, self.number) for name in clinvar.CLINVAR_KEYS)
-        return clinvar.read_clinvar(*(value if isinstance(value, str) else None for value in values))
+        return clinvar.read_clinvar(*(line.text_of(name, self.number) for name in clinvar.CLINVAR_KEYS))
 
     @cached
     def clinvar(self) -> clinvar.ClinVar:
@@ -511,10 +529,7 @@ class Allele:
         key = next((key for key in keys if key in line.raw_info), None)
         if key is None:
             return None
-        if len(line.alternates) == 1:
-            return line.text(key)
-        value = line.info(key, self.number) if self._own(key) else None
-        return value if isinstance(value, str) else None
+        return line.text_of(key, self.number) if len(line.alternates) == 1 or self._own(key) else None
 
     @property
     def clinvar_unclear(self) -> bool:

@@ -343,7 +343,7 @@ _STATEMENTS = {
     "FB-VCF-051": "the call fails a filter (FILTER, FT or AS_FilterStatus): left out, as the setting `filtered` says",
     "FB-VCF-056": "no genotype: the tumour has the ALT by INFO/SOMATIC, zygosity is not stated",
     "FB-VCF-057": "POS and REF are not within the contig's known length: neither g.HGVS nor SPDI is stated",
-    "FB-VCF-052": "CLNSIG is none of ClinVar's words; it is kept as text, and the report says that it can't be read",
+    "FB-VCF-052": "CLNSIG is none of ClinVar's words, or of classes that conflict: kept as text, as the report says",
 }
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "check_info",
     "check_length",
     "fits",
+    "named_once",
     "position",
 ]
 
@@ -99,6 +100,19 @@ def alternates(text: str, reference: str) -> list[Alternate]:
         if len(set(named)) < len(named):
             raise LineError("FB-VCF-026", "an ALT is given twice")
     return results
+
+
+def named_once(columns: list[str]) -> list[tuple[str, str]]:
+    """Leave of the names of ID and FILTER that are given twice one each; what is to be reported of that."""
+    problems = []
+    for number, column in ((2, "ID"), (6, "FILTER")):
+        if ";" in columns[number]:
+            names = columns[number].split(";")
+            once = list(dict.fromkeys(names))
+            if len(once) < len(names):
+                columns[number] = ";".join(once)
+                problems.append(("FB-VCF-093", f"{column} gives a name twice: it is taken once"))
+    return problems
 
 
 def check_fixed(columns: list[str], header: Header, location: int) -> None:

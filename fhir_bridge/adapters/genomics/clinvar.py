@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from urllib.parse import unquote
 
 from fhir_bridge.adapters.genomics.term import Term
 
@@ -47,6 +48,8 @@ _OTHER_WORDS = frozenset(
     )
 )
 """What CLNSIG says beside the five classes (ClinVar, "Representation of classifications")."""
+_SILENT = frozenset(("", ".", "low penetrance"))
+"""What stands beside a class, or for none."""
 _STARS = {
     "practice guideline": "4-star",
     "reviewed by expert panel": "3-star",
@@ -92,8 +95,8 @@ class ClinVar:
 
     Attributes:
         significance: the classification as written, with spaces (`Pathogenic/Likely pathogenic`); None without CLNSIG.
-        classification: `pathogenic`, `likely-pathogenic`, `uncertain`, `likely-benign`, `benign`; None for
-            anything else (conflicting, drug response, risk factor), which is kept as text alone.
+        classification: `pathogenic`, `likely-pathogenic`, `uncertain`, `likely-benign`, `benign`; None for classes
+            that conflict and for anything else (drug response, risk factor) alone, which is kept as text.
         review_status: as written, with spaces.
         stars: the review status as `4-star` … `no-star`; None where it is missing or unknown.
         conditions: the named conditions.
@@ -117,7 +120,7 @@ NONE = ClinVar()
 
 
 def _plain(text: str) -> str:
-    return text.replace("_", " ").strip()
+    return unquote(text).replace("_", " ").strip() if "%" in text else text.replace("_", " ").strip()
 
 
 def read_clinvar(
@@ -142,13 +145,22 @@ def read_clinvar(
     )
 
 
+def _words(plain: str) -> list[str]:
+    """The single statements of a CLNSIG, in lower case; none for what states nothing."""
+    words = (word.strip() for word in re.split(r"[|/,;]", plain.lower()))
+    return [word for word in words if word not in _SILENT]
+
+
 def _classification(plain: str) -> str | None:
-    """The class of `Pathogenic`, `Pathogenic|risk factor`, `Pathogenic/Likely pathogenic/Likely risk allele`."""
-    first = plain.lower().split("|")[0]
-    classes = {_CLASSES.get(part.split(",")[0].strip()) for part in first.split("/")} - {None}
-    if len(classes) == 1:
-        return classes.pop()
-    return _AGGREGATES.get(frozenset(name for name in classes if name))
+    """The one class of `Pathogenic`, `not provided|Pathogenic`, `Pathogenic/Likely pathogenic/Likely risk allele`.
+
+    None without one, and where classes conflict, whatever separates them.
+    """
+    words = _words(plain)
+    if any(word.startswith("conflicting ") for word in words):
+        return None
+    classes = frozenset(_CLASSES[word] for word in words if word in _CLASSES)
+    return next(iter(classes)) if len(classes) == 1 else _AGGREGATES.get(classes)
 
 
 def unclear(text: str, *, tied: bool) -> bool:
@@ -157,13 +169,13 @@ def unclear(text: str, *, tied: bool) -> bool:
     Args:
         tied: it is of one allele. One that is not was left out, and matters where any of its words is pathogenic.
     """
-    for word in re.split(r"[|/,;]", _plain(text).lower()):
-        name = word.strip()
-        known = name in _OTHER_WORDS or name in ("", ".", "low penetrance")
-        if known or (name in _CLASSES and (tied or _CLASSES[name] not in REPORTABLE)):
-            continue
+    plain = _plain(text)
+    words = _words(plain)
+    if any(word not in _OTHER_WORDS and word not in _CLASSES for word in words):
         return True
-    return False
+    if tied:  # Classes that conflict.
+        return _classification(plain) is None and any(word in _CLASSES for word in words)
+    return any(_CLASSES.get(word) in REPORTABLE for word in words)
 
 
 def _conditions(names: str, databases: str) -> list[Condition]:

@@ -451,7 +451,11 @@ class Study:
     @property
     def conclusion(self) -> str:
         """What was found, in words, with what was studied, and what could not be read."""
-        unclear = f"ClinVar's classification of {self.unclear} alleles can't be read" if self.unclear else ""
+        unclear = (
+            f"ClinVar's classification of {self.unclear} alleles can't be read or conflicts"
+            if self.unclear
+            else ""
+        )
         if self.findings_count:
             listed = "; ".join(finding.text for finding in self.findings[:20])
             by = f" by the panel {self.file.panel.name}" if self.file.panel is not None else ""

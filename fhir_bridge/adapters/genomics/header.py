@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -27,6 +28,8 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 """What neither FHIR nor a database holds in a text."""
 _NUMBER = re.compile(r"[0-9]+|[ARGP.]|LA|LR|LG|M")
 _VERSION = re.compile(r"VCFv4\.[0-5]")
+MOST, MOST_LINES = 1 << 24, 500_000
+"""Characters and lines of meta-information: a small compressed file may hold gigabytes of it."""
 _STRUCTURED = frozenset(("INFO", "FORMAT", "FILTER", "ALT", "contig"))
 
 
@@ -84,7 +87,7 @@ class HeaderParser:
 
     def __init__(self, version: str | None = None) -> None:
         self.header = Header()
-        self._line = 0
+        self._line = self._size = 0
         self._version = version
 
     def feed(self, text: str) -> bool:
@@ -111,6 +114,9 @@ class HeaderParser:
 
     def _take(self, text: str) -> bool:
         if text.startswith("##"):
+            self._size += len(text)
+            if self._size > MOST or self._line > MOST_LINES:
+                raise self.error(f"the header has more than {MOST >> 20} MB, or {MOST_LINES} lines")
             self._meta(text[2:])
             return False
         if text.startswith("#"):
@@ -210,14 +216,11 @@ class HeaderParser:
             raise self.error("a sample column has no name")
         if unusable := [str(place) for place, name in enumerate(samples, 10) if _CONTROL.search(name)]:
             raise self.error(f"the name of the sample in column {', '.join(unusable)} has control characters")
-        twice = (
-            sorted({name for name in samples if samples.count(name) > 1})
-            if len(set(samples)) < len(samples)
-            else []
-        )
-        if twice:
-            columns = ", ".join(str(position + 10) for position, name in enumerate(samples) if name in twice)
-            raise self.error(f"columns {columns} have the same sample name", "FB-VCF-003")
+        if len(set(samples)) < len(samples):
+            counts = Counter(samples)
+            twice = [str(position) for position, name in enumerate(samples, 10) if counts[name] > 1]
+            more = f" and {len(twice) - 20} others" if len(twice) > 20 else ""
+            raise self.error(f"columns {', '.join(twice[:20])}{more} have the same sample name", "FB-VCF-003")
         if len(names) == 9:
             self._departs("FORMAT is without a sample")
         self.header.samples = tuple(samples)

@@ -65,6 +65,12 @@ CODES = declare(
         "FB-VCF-025", "error", "REF is wrong", "Bases A, C, G, T, N within the contig (VCF 4.3 §1.6.1)."
     ),
     IssueCode("FB-VCF-026", "error", "ALT is wrong", "Bases, *, ., <ID> or a breakend (VCF 4.3 §1.6.1)."),
+    IssueCode(
+        "FB-VCF-093",
+        "warning",
+        "ID or FILTER gives a name twice; it is taken once",
+        "See VCF 4.3 §1.6.1; `--check` refuses it.",
+    ),
     IssueCode("FB-VCF-027", "error", "QUAL, FILTER or ID is wrong", "See VCF 4.3 §1.6.1."),
     IssueCode(
         "FB-VCF-028",
@@ -205,7 +211,7 @@ CODES = declare(
     IssueCode(
         "FB-VCF-052",
         "warning",
-        "A ClinVar classification is in no words of ClinVar's",
+        "A ClinVar classification is in no words of ClinVar's, or of classes that conflict",
         "Annotate again with a present release of ClinVar; the report's conclusion counts such alleles.",
     ),
     IssueCode(

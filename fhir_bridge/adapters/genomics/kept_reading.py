@@ -34,6 +34,7 @@ __all__ = [
     "ReclassifyingAdapter",
     "TooManyLines",
     "more_than_bases",
+    "open_kept",
     "plain_variant",
     "samples_of",
 ]
@@ -66,6 +67,41 @@ class KeptVcf:
     assembly: str
     options: Mapping[str, Any]
     sample: str
+
+    def file(self, head: Iterable[str], samples: tuple[str, ...]) -> VcfFile:
+        """The file as these samples of it are read, by its header."""
+        stated = dict(self.options)
+        somatic = stated.pop("somatic", None)
+        # What decides what is stored, and what was studied, is of no concern here.
+        for name in ("panel", "stored_regions", "studied_bed"):
+            stated.pop(name, None)
+        options = Options.parse({**stated, "samples": samples, "keep": False, "check": False})
+        header = read_header(iter([line.encode() for line in head]), options.fileformat)
+        build = BUILDS[self.assembly]
+        try:
+            file = VcfFile(self.name, header, build, options, Studied(), self.id)
+        except OptionError:
+            # The reference or release that the file was loaded with is gone: what it proved is not stated.
+            lasting = replace(options, reference=None, clinvar=None)
+            file = VcfFile(self.name, header, build, lasting, Studied(), self.id)
+        # As it was when all columns were there: which of several samples is the tumour.
+        file.somatic = None if somatic is None else frozenset(somatic)
+        return file
+
+
+def open_kept(kept: KeptVcf) -> Any:
+    """The file with its index, to be fetched from (`pysam.TabixFile`).
+
+    Raises:
+        ValueError: it can't be opened.
+    """
+    require("vcf")
+    import pysam
+
+    try:
+        return pysam.TabixFile(str(kept.data), index=str(kept.index))
+    except OSError as error:
+        raise ValueError("the kept file can't be opened") from error
 
 
 class ReclassifyingAdapter:
@@ -146,16 +182,9 @@ class KeptReader:
         Raises:
             TooManyLines. ValueError: the file can't be read any more.
         """
-        require("vcf")
-        import pysam
-
-        try:
-            tabix = pysam.TabixFile(str(self._kept.data), index=str(self._kept.index))
-        except OSError as error:
-            raise ValueError("the kept file can't be opened") from error
-        with tabix:
+        with open_kept(self._kept) as tabix:
             if self._file is None or self._plain is None:
-                self._file = _file(self._kept, tabix.header)
+                self._file = self._kept.file(tabix.header, (self._kept.sample,))
                 self._plain = PlainLines(self._file)
             reader = LineReader(self._file, self._plain)
             if places is not None and changes:
@@ -292,23 +321,3 @@ def _at_place(tabix: Any, contig: str, place: Interval) -> list[str]:
 
 def _position(line: str) -> int:
     return int(line.split("\t", 2)[1])
-
-
-def _file(kept: KeptVcf, head: Iterable[str]) -> VcfFile:
-    stated = dict(kept.options)
-    somatic = stated.pop("somatic", None)
-    # What decides what is stored, and what was studied, is of no concern here.
-    for name in ("panel", "stored_regions", "studied_bed"):
-        stated.pop(name, None)
-    options = Options.parse({**stated, "samples": (kept.sample,), "keep": False, "check": False})
-    header = read_header(iter([line.encode() for line in head]), options.fileformat)
-    build = BUILDS[kept.assembly]
-    try:
-        file = VcfFile(kept.name, header, build, options, Studied(), kept.id)
-    except OptionError:
-        # The reference or release that the file was loaded with is gone: what it proved is not stated.
-        lasting = replace(options, reference=None, clinvar=None)
-        file = VcfFile(kept.name, header, build, lasting, Studied(), kept.id)
-    # As it was when all columns were there: which of several samples is the tumour.
-    file.somatic = None if somatic is None else frozenset(somatic)
-    return file

@@ -186,6 +186,17 @@ class Line:
         value = self.raw_info.get(key)
         return value if isinstance(value, str) and value != "." else None
 
+    def text_of(self, key: str, alternate: int) -> str | None:
+        """An INFO value as written, of one ALT where there are several; None where it is missing or not tied to it."""
+        text, definition = self.text(key), self.file.header.info_definition(key)
+        if text is None or len(self.alternates) == 1 or definition is None or definition.number == "1":
+            return text
+        parts = text.split(",")
+        if definition.number not in ("A", "R") or len(parts) != definition.count(len(self.alternates)):
+            return None
+        own = parts[alternate - (definition.number == "A")]
+        return None if own == "." else own
+
     @cached
     def end(self) -> int | None:
         """END, the last position of what the line describes; None where it is not declared as one number."""

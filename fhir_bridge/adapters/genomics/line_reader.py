@@ -17,6 +17,7 @@ from fhir_bridge.adapters.genomics.checks import (
     check_format,
     check_info,
     check_length,
+    named_once,
     position,
 )
 from fhir_bridge.adapters.genomics.file import VcfFile
@@ -299,11 +300,13 @@ class LineReader:
             described = with_end(columns, location) if file.block_lengths else columns[7]
             if not file.regions.cover(columns[0], location, columns[3], described):
                 raise OutsideRegions
+        twice = [] if self._strict else named_once(columns)
         check_fixed(columns, file.header, location)
         result = alternates(columns[4], columns[3])
         info, lost, kept = check_info(
             columns[7], self.undeclared, file.header, len(result), self._entries[len(result)]
         )
+        kept += twice
         if "END" in info and (wrong := check_end(info, file.header, columns[0], location)):
             kept.append(("FB-VCF-034", f"INFO/END {wrong}; the value is left out"))
             del info["END"]

@@ -65,6 +65,7 @@ _CALL_ALLELE = (
 )
 _VARIANT = (
     "alt",
+    "begins",
     "change_type",
     "end",
     "first",
@@ -77,6 +78,7 @@ _VARIANT = (
     "key",
     "last",
     "length",
+    "other_genes",
     "outermost",
     "repeats",
     "restated",
@@ -247,6 +249,7 @@ _LISTED = (
     "s.fraction",
     "s.frequencies",
     "s.identifiers",
+    "s.other_genes",
     "s.repeats",
 )
 """Lists, and decimals, of which equal ones may be written differently: what is printed of them decides."""
@@ -263,10 +266,12 @@ _VARYING = (
     "s.fraction",
     "s.frequencies",
     "s.identifiers",
+    "s.other_genes",
     "s.repeats",
     "s.second",
     "s.allele_depth",
     "s.alt",
+    "s.begins",
     "s.end",
     "s.evidence",
     "s.first",

@@ -54,12 +54,12 @@ _INTEGER = "[0-9]{1,9}+"
 _FLOAT = r"[0-9]++(?:\.[0-9]++)?+(?:[eE]-?[0-9]{1,3}+)?+"
 
 _COMMON = (
-    "_consequences", "acmg", "allelic_state", "alt", "alternate", "change_type", "clinvar", "consequence",
+    "_consequences", "acmg", "allelic_state", "alt", "alternate", "begins", "change_type", "clinvar", "consequence",
     "copy_number", "effects", "end", "file", "frequencies", "gene", "inheritance", "inner", "length", "number",
-    "occurrence", "outermost", "repeated", "repeats", "restated", "source_class", "symbolic",
+    "occurrence", "other_genes", "outermost", "repeated", "repeats", "restated", "source_class", "symbolic",
 )  # fmt: skip
 """What alleles of one kind have in common."""
-_ANNOTATED = frozenset(("_consequences", "consequence", "effects", "frequencies", "gene"))
+_ANNOTATED = frozenset(("_consequences", "consequence", "effects", "frequencies", "gene", "other_genes"))
 """Of these what each line says by itself, where a file has a consequence annotation."""
 
 

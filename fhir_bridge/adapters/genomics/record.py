@@ -20,8 +20,9 @@ from fhir_bridge.plugins import IssueLike, RecordOutcome
 
 __all__ = ["VcfRecord"]
 
-_SAMPLED = 64
-"""One place of so many is noted of lines that give nothing but to the kept file; the same ones of every file."""
+_SAMPLED, _ALL = 64, 5_000
+"""One place of so many is noted of lines that give nothing but to the kept file, the same ones of every file; and all
+of a file's first lines: a panel has no more."""
 
 
 class VcfRecord(Record):
@@ -114,7 +115,8 @@ class VcfRecord(Record):
         named = bool(kinds & {"symbolic", "breakend"})
         place = place_of(line.file.assembly, contig, line.pos, line.ref, named=named)
         # Of the millions of lines of a kept file a sample shows what it repeats of another one.
-        return None if line.kept and not line.calls and place % _SAMPLED else place
+        sampled = line.kept and not line.calls and line.number > _ALL
+        return None if sampled and place % _SAMPLED else place
 
     def unread(self, applied: Iterable[object]) -> tuple[Issue, ...]:  # noqa: ARG002 - selectors say what is read
         """Count what the line says that no rule represents; the file reports it at its end."""
@@ -125,6 +127,8 @@ class VcfRecord(Record):
     def count_outputs(self, outputs: Sequence[Any], issues: Sequence[IssueLike]) -> None:
         """Count which alleles of the line were written: of a sample as many as its most frequent rule gave."""
         line = self.line
+        if line is None and self.own == "Study":
+            self._count_held(outputs, issues)
         if line is None or not line.calls:
             return
         counts: Counter[tuple[str, str]] = Counter()
@@ -149,6 +153,15 @@ class VcfRecord(Record):
                 codes = sorted({each.code for each in issues if each.severity in ("error", "fatal")})
                 reasons = study.withheld if codes else study.not_represented
                 reasons[" ".join(codes) or "FB-MAP-110"] += alleles - written
+
+    def _count_held(self, outputs: Sequence[Any], issues: Sequence[IssueLike]) -> None:
+        """What was to stay in the file of a sample of which nothing is stored is withheld: its column is left out."""
+        stored = {output.part for output in outputs}
+        codes = sorted({each.code for each in issues if each.severity in ("error", "fatal")})
+        for study in self.file.studies if self.file is not None else ():
+            if study.kept and study.name not in stored:
+                study.withheld[" ".join(codes) or "FB-MAP-110"] += study.kept
+                study.kept = 0
 
     def part_accounts(self) -> Iterable[Mapping[str, Any]]:
         """The accounts of the samples' calls, after the last line."""

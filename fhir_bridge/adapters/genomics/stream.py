@@ -29,6 +29,11 @@ BGZF_END = bytes.fromhex("1f8b08040000000000ff0600424302001b00030000000000000000
 """The empty block that ends every bgzip file (SAM §4.1.2)."""
 
 
+_FRAGMENTS = 1 << 20
+"""Bytes of short lines without columns that may follow on each other: a small compressed file may hold billions."""
+_SHORT = 16
+
+
 @dataclass(frozen=True, slots=True)
 class Break:
     """The text ended before the file did: `reason` says how; an unfinished last line was dropped.
@@ -169,12 +174,19 @@ def located_blocks(path: Path) -> Iterator[tuple[int, bytes]]:
 
 def _lines(blocks: Iterator[bytes | Break], limit: int) -> Iterator[bytes | OverlongLine | Break]:
     begun: list[bytes] = []  # of an unfinished line; joined once, as a line may have a thousand blocks
-    size = dropped = 0
+    size = dropped = fragments = 0
     broken: Break | None = None
     for block in blocks:
         if isinstance(block, Break):
             broken = block
             break
+        if b"\t" not in block and block.count(b"\n") * _SHORT > len(block):
+            fragments += len(block)
+            if fragments > _FRAGMENTS:
+                broken = Break(f"more than {_FRAGMENTS >> 20} MB of empty or short lines without columns")
+                break
+        else:
+            fragments = 0
         if b"\n" not in block:
             size += len(block)
             if dropped or size > limit:

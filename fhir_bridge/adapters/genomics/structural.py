@@ -21,6 +21,8 @@ __all__ = ["Repeat", "Structure", "check_distinct", "read_repeats", "read_struct
 _SPANNING = frozenset(("DEL", "DUP", "INV", "CNV"))
 _ALWAYS_AN_EXTENT = frozenset(("DEL", "DUP"))
 """Until 4.3 SVLEN is a difference of lengths, which is the extent of these two."""
+_TYPES = frozenset(("DEL", "INS", "DUP", "INV"))
+"""Values of SVTYPE that an ALT of another of them contradicts."""
 _MOTIF = re.compile(r"[ACGTUNRYKMSWBDHVacgtunrykmswbdhv]+")
 _CLAUSE = "(VCF 4.3 §3)"
 Pair = tuple[int, int]
@@ -43,6 +45,8 @@ class Structure:
         length: its SVLEN as written.
         imprecise: its ends are estimates.
         position_interval, end_interval: confidence around POS and END; None where what is given can't be used.
+        bounded: the intervals show what it surely changes; not where one is given with its ends exchanged.
+        begins: where it begins at the earliest, if it says so and not where it ends.
         identity: what distinguishes it from another ALT of the same symbol at the same POS, to be added to a key.
         problems: what can't be used as declared, for people.
     """
@@ -54,6 +58,8 @@ class Structure:
     end_interval: Pair | None
     identity: str
     problems: tuple[str, ...]
+    bounded: bool = True
+    begins: int | None = None
 
 
 def read_structure(line: Line, number: int) -> Structure:
@@ -119,6 +125,7 @@ class _Reader:
         self.several = len(line.alternates) > 1
         self.new = line.file.header.version >= "VCFv4.4"
         self.problems: list[str] = []
+        self.bounded = True
 
     def read(self) -> Structure:
         line = self.line
@@ -138,6 +145,7 @@ class _Reader:
         if end is not None and end > line.file.header.last_position(line.chrom):
             self.problems.append("the length of the ALT goes beyond the end of the contig")
             end = None
+        self._check_type()
         own = self.new and position is not None and position != ()
         imprecise = (
             ("IMPRECISE" in line.raw_info and not (own and position == (0, 0)))
@@ -146,6 +154,15 @@ class _Reader:
             or any(position)
             or any(around_end)
         )
+        if position:
+            position = self._within(position, "CIPOS", -line.pos, None)
+        if around_end and end is not None:
+            around_end = self._within(
+                around_end, "CIEND", None, line.file.header.last_position(line.chrom) - 1 - end
+            )
+        begins = None
+        if end is None and not away and position is not None and self.kind in _SPANNING:
+            begins = line.pos + 1 + (position[0] if position else 0)
         return Structure(
             end,
             length,
@@ -154,7 +171,25 @@ class _Reader:
             None if around_end is None else (around_end or (0, 0)),
             identity,
             tuple(self.problems),
+            self.bounded,
+            begins,
         )
+
+    def _check_type(self) -> None:
+        """Note an SVTYPE that is of none of the line's ALTs: the ALT counts."""
+        text = self.line.text("SVTYPE")
+        kinds = {alternate.symbol[0] for alternate in self.line.alternates if alternate.symbol}
+        if text is not None and text.partition(":")[0] in _TYPES - kinds and kinds <= _TYPES:
+            self.problems.append(f"INFO/SVTYPE is {text}, and ALT says <{self.kind}>, which counts")
+
+    def _within(self, pair: Pair, key: str, lowest: int | None, highest: int | None) -> Pair:
+        """An interval without what is beyond the contig."""
+        low = pair[0] if lowest is None else max(pair[0], lowest)
+        high = pair[1] if highest is None else min(pair[1], highest)
+        if (low, high) == pair:
+            return pair
+        self.problems.append(f"INFO/{key} goes beyond the contig, where its bound is stated")
+        return low, max(low, high)
 
     def _own(self, key: str) -> str | None:
         """The value of a key that has one for each ALT, for this one; `.` where there is none, None if unknown."""
@@ -188,13 +223,31 @@ class _Reader:
         measured = None
         if length and self.kind in _SPANNING:
             measured = line.pos + abs(length)
-        if not self.several or self.kind not in _SPANNING:
-            return measured if end is None else end
+        if self.kind not in _SPANNING:
+            return end
+        if not self.several:
+            return self._agreed(end, measured)
         # Until 4.3 the length of an INV or CNV is a difference, which is none of their extents.
         if measured is not None and (self.new or self.kind in _ALWAYS_AN_EXTENT or end is None):
             return measured
         # END is of the line: an ALT whose own length can't be read may end before it.
         return None if own is None else end
+
+    def _agreed(self, end: int | None, measured: int | None) -> int | None:
+        """The end by END and by SVLEN, which counts since 4.4; until then END does, but for one that is POS."""
+        if end is not None and end <= self.line.pos:
+            self.problems.append(f"INFO/END is POS, which is no extent of <{self.kind}>: it is left out")
+            end = None
+            if not self.new and self.kind not in _ALWAYS_AN_EXTENT:
+                return None
+        if end is None or measured is None:
+            return measured if end is None else end
+        # Programs until 4.3 differ by one in how they count.
+        comparable = self.new or self.kind in _ALWAYS_AN_EXTENT
+        if comparable and abs(end - measured) > (not self.new):
+            counts = "SVLEN" if self.new else "END"
+            self.problems.append(f"INFO/END is {end}, and by SVLEN it would be {measured}: {counts} counts")
+        return measured if self.new else end
 
     def _pair_of_line(self, key: str) -> bool:
         definition = self.line.file.header.info_definition(key)
@@ -212,14 +265,24 @@ class _Reader:
         parts = text.split(",")
         if definition is not None and definition.kind == "Integer":
             if definition.number == "2" and len(parts) == 2:
-                return _pair(parts)
+                return self._pair(key, parts)
             if definition.number == "." and len(parts) == 2 * len(line.alternates):
-                return _pair(parts[2 * self.number - 2 : 2 * self.number])
+                return self._pair(key, parts[2 * self.number - 2 : 2 * self.number])
         declared = definition.declaration if definition else "undeclared"
         self.problems.append(
             f"INFO/{key} ({declared}) has {len(parts)} values, not a pair for the ALT {_CLAUSE}"
         )
         return None
+
+    def _pair(self, key: str, parts: list[str]) -> Pair | tuple[()]:
+        low, high = whole(parts[0]), whole(parts[1])
+        if low is None or high is None:
+            return ()
+        if low > high:
+            self.bounded = False
+            self.problems.append(f"INFO/{key} has its ends exchanged: nothing is surely within them")
+            low, high = high, low
+        return low, high
 
     def _identity(self, end: int | None, length: int | None, mate: str | None) -> str:
         parts: list[str] = []
@@ -243,8 +306,3 @@ class _Reader:
             lists = {key: _part(self.line, key, self.number) for key in ("RUS", "RUC")}
             parts += [f"{key}={','.join(values)}" for key, values in lists.items() if values]
         return parts
-
-
-def _pair(parts: list[str]) -> Pair | tuple[()]:
-    low, high = whole(parts[0]), whole(parts[1])
-    return (low, high) if low is not None and high is not None else ()

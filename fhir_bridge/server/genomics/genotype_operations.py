@@ -75,6 +75,11 @@ class _Ranges(GenomicsOperation):
         parameters: Parameters = []
         for question in ranges:
             matches = [each for each in evidence.of("variant") if self._is_in(question, each)]
+            if self.structural and any(question.reached(each.variant) for each in evidence.of("variant")):
+                evidence.warn(
+                    "structural variants that begin in or before a range do not say where they end: how far they reach "
+                    "is not known"
+                )
             part: Parameters = [{"name": "rangeItem", "valueString": question.text}]
             part += presence(evidence, coverage_of(evidence, question.intervals), present=bool(matches))
             if shows:
@@ -125,8 +130,7 @@ class StructuralSubsumingVariants(_Ranges):
 
     def chooses(self, question: RangeQuestion, variant: ObservedVariant) -> bool:
         """See `_Ranges.chooses`."""
-        surest = variant.inner or variant.interval or variant.outer
-        return variant.structural and question.inside(surest)
+        return variant.structural and question.inside(variant.inner or variant.interval)
 
 
 class SpecificVariants(GenomicsOperation):

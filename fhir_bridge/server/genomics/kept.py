@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import compress
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
@@ -28,6 +29,7 @@ from fhir_bridge.server.rest.refusal import refuse
 from fhir_bridge.storage.kept_files import KeptFile, KeptPart
 
 if TYPE_CHECKING:
+    from fhir_bridge.adapters.genomics import VcfRecord
     from fhir_bridge.adapters.genomics.kept_reading import KeptReader
 
 __all__ = ["Sought", "place_of", "read_evidence", "sought"]
@@ -153,6 +155,11 @@ class _Observation(Result):
         self.patients = output.patients
         self.record: DeliveredRecord | None = record
 
+    @property
+    def place(self) -> int | None:
+        """Where the line is, until it is known whether it counts."""
+        return None if self.record is None else self.record.place
+
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
@@ -164,6 +171,8 @@ class _Kept:
     evidence: Evidence
     structural: bool
     enough: Callable[[Evidence], bool] | None
+    spoken: dict[tuple[str, str], list[tuple[datetime, set[int]]]] = field(default_factory=dict)
+    """By build and sample: what newer files speak of, where there are older ones."""
 
     async def add(self, wanted: Sought | None) -> None:
         """Look into the files of the subject.
@@ -179,7 +188,10 @@ class _Kept:
             TooManyLines,  # readers of files: not at the start
         )
 
-        for file in await call.services.store.kept_files.of_patient(self.subject, call.access):
+        files = await call.services.store.kept_files.of_patient(self.subject, call.access)
+        several = Counter((file.within, name) for file in files for name in file.parts)
+        self.spoken.update((each, []) for each, count in several.items() if count > 1)
+        for file in files:
             for name, part in file.parts.items():
                 if wanted is None:
                     if part.alone:
@@ -198,8 +210,16 @@ class _Kept:
 
     async def _add_part(self, file: KeptFile, name: str, part: KeptPart, wanted: Sought) -> bool:
         """Add of a file's part what counts; whether that is enough."""
-        batches = self._batches(file, part, name, wanted)
+        newer = self.spoken.get((file.within, name))
+        before = [places for time, places in newer or () if part.time is None or time > part.time]
+        own: set[int] | None = None
+        if newer is not None and part.time is not None:
+            own = set()
+            newer.append((part.time, own))
+        batches = self._batches(file, part, name, wanted, own)
         while batch := await offloaded(next, batches, None):
+            if before:
+                batch = [each for each in batch if not any(each.place in places for places in before)]
             await self._add(part, batch)
             if self.enough is not None and self.enough(self.evidence):
                 batches.close()
@@ -207,9 +227,12 @@ class _Kept:
         return False
 
     def _batches(
-        self, file: KeptFile, part: KeptPart, sample: str, wanted: Sought
+        self, file: KeptFile, part: KeptPart, sample: str, wanted: Sought, places: set[int] | None
     ) -> Generator[list[_Observation], None, None]:
         """What lines at places give, a few first where a few may be enough. Blocking.
+
+        Args:
+            places: gets what the lines speak of, also those that give nothing.
 
         Raises:
             TooManyLines. ValueError, OSError: the file can't be read.
@@ -243,6 +266,8 @@ class _Kept:
         lines, most = 0, MOST if self.enough is None else FEW
         try:
             for record in reader.records(wanted.places, takes, wanted.changes):
+                if places is not None:
+                    _note(record, places)
                 if record.outcome != "read":
                     continue
                 for each, outputs in convert(record):
@@ -291,9 +316,7 @@ class _Kept:
     async def _seen(self, part: KeptPart, batch: Sequence[_Observation]) -> list[_Observation]:
         """What counts, and what the caller may see, before it is redacted."""
         kept_files = self.call.services.store.kept_files
-        current = await kept_files.current(
-            part.edition, lambda: [None if each.record is None else each.record.place for each in batch]
-        )
+        current = await kept_files.current(part.edition, lambda: [each.place for each in batch])
         for each in batch:
             each.record = None
         counting = batch if current is None else list(compress(batch, current))
@@ -312,6 +335,14 @@ def _give_back(key: tuple[bytes, str, str, str], reader: KeptReader) -> None:
     _READERS[key] = reader
     while len(_READERS) > _MOST_READERS:
         _READERS.popitem(last=False)
+
+
+def _note(record: VcfRecord, places: set[int]) -> None:
+    """Note what the lines of a record, or block, speak of; not of one that can't be read."""
+    for each in getattr(record, "block", (record,)):
+        lost = each.outcome == "rejected" or any(issue.severity == "error" for issue in each.issues)
+        if not lost and each.place is not None:
+            places.add(each.place)
 
 
 def _observation(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 from fhir_bridge.server.rest.call import Call, check_format_value
@@ -17,7 +18,10 @@ COMMON = ("subject", "testIdentifiers", "testDateRange", "specimenIdentifiers", 
 MOST = 200
 """Items of a list."""
 _ID = re.compile(r"(?:Patient/)?([A-Za-z0-9\-.]{1,64})")
-_BOUND = re.compile(r"(eq|ge|gt|le|lt|sa|eb)?(\d{4}(?:-\d\d(?:-\d\d)?)?)(?:T.*)?")
+_BOUND = re.compile(
+    r"(eq|ge|gt|le|lt|sa|eb)?(\d{4}(?:-\d\d(?:-\d\d)?)?)"
+    r"(?:(?<=-\d\d-\d\d)T(?:[01]\d|2[0-3]):[0-5]\d(?::[0-5]\d(?:\.\d+)?)?(?:Z|[-+ ]\d\d:\d\d)?)?"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,16 +41,16 @@ class Limits:
         """Whether they limit anything."""
         return bool(self.tests or self.specimens or self.dates or self.source_class)
 
-    def on(self, date: str | None) -> bool:
+    def on(self, day: str | None) -> bool:
         """Whether a date is within what was asked for, as far as it is known; one that is missing is not."""
         if not self.dates:
             return True
-        return date is not None and all(_holds(word, bound, date) for word, bound in self.dates)
+        return day is not None and all(_holds(word, bound, day) for word, bound in self.dates)
 
 
-def _holds(word: str, bound: str, date: str) -> bool:
-    length = min(len(bound), len(date[:10]))
-    left, right = date[:length], bound[:length]
+def _holds(word: str, bound: str, day: str) -> bool:
+    length = min(len(bound), len(day[:10]))
+    left, right = day[:length], bound[:length]
     match word:
         case "ge":
             return left >= right
@@ -123,7 +127,7 @@ class Wanted:
     def _bounds(self) -> Iterable[tuple[str, str]]:
         for value in self.items("testDateRange"):
             match = _BOUND.fullmatch(value)
-            if match is None:
+            if match is None or not _is_day(match[2]):
                 raise refuse(400, "FB-REST-008", "testDateRange has dates, as ge2010-01-01")
             yield match[1] or "eq", match[2]
 
@@ -142,12 +146,25 @@ def _period(body: Mapping[str, Any] | None) -> Iterable[tuple[str, str]]:
     for entry in entries if isinstance(entries, list) else []:
         if isinstance(entry, dict) and entry.get("name") == "testDateRange":
             period = entry.get("valuePeriod")
+            if "valuePeriod" not in entry:
+                continue  # text, which is read with the others
             for name, word in (("start", "ge"), ("end", "le")):
-                date = period.get(name) if isinstance(period, dict) else None
-                if isinstance(date, str):
-                    if _BOUND.fullmatch(date) is None:
-                        raise refuse(400, "FB-REST-008", "testDateRange is a Period of dates")
-                    yield word, date[:10]
+                bound = period.get(name) if isinstance(period, dict) else ""
+                if bound is None:
+                    continue
+                match = _BOUND.fullmatch(bound) if isinstance(bound, str) else None
+                if match is None or match[1] or not _is_day(match[2]):
+                    raise refuse(400, "FB-REST-008", "testDateRange is a Period of dates")
+                yield word, match[2]
+
+
+def _is_day(text: str) -> bool:
+    """Whether a date, month or year is one of the calendar."""
+    try:
+        date.fromisoformat(text + "-01-01"[len(text) - 4 :])
+    except ValueError:
+        return False
+    return True
 
 
 def _system(text: str) -> str:

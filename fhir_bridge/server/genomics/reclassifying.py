@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from fhir_bridge.adapters.genomics.assembly import BUILDS
-from fhir_bridge.adapters.genomics.clinvar import ClinVar
+from fhir_bridge.adapters.genomics.clinvar import ClinVar, unclear
 from fhir_bridge.adapters.genomics.clinvar_release import Release, open_release, release_date
 from fhir_bridge.adapters.genomics.kept_reading import ReclassifyingAdapter
 from fhir_bridge.adapters.genomics.kept_stored import variants_stored_of
@@ -62,6 +62,7 @@ class Reclassified:
         implications: of stored variants without a kept file, that were written.
         missing: stored variants with a classification by ClinVar that the release has not; theirs stays.
         older: stored variants that a newer release has classified already; theirs stays.
+        unclear: variants whose classes conflict, or are none of ClinVar's words: kept as words.
         reports: ids of the reports whose findings changed.
     """
 
@@ -70,6 +71,7 @@ class Reclassified:
     implications: int = 0
     missing: int = 0
     older: int = 0
+    unclear: int = 0
     reports: list[str] = field(default_factory=list)
 
 
@@ -91,7 +93,7 @@ async def reclassify(
     of_files: set[str] = set()
     for file in await store.kept_files.every():
         newer = _newer(file, release.absolute(), date)
-        problem = newer or await _read_again(store, blobs, url, file, release, site)
+        problem = newer or await _read_again(store, blobs, url, file, release, site, result)
         if problem is None:
             result.files += 1
         else:
@@ -107,7 +109,13 @@ async def reclassify(
 
 
 async def _read_again(
-    store: Store, blobs: Blobs, url: str, file: KeptFile, release: Path, site: Path | None
+    store: Store,
+    blobs: Blobs,
+    url: str,
+    file: KeptFile,
+    release: Path,
+    site: Path | None,
+    result: Reclassified,
 ) -> str | None:
     """Read a kept file again by the release; why that can't be."""
     try:
@@ -121,6 +129,9 @@ async def _read_again(
     account = await asyncio.to_thread(load_again, adapter, file.mapping, site, blobs.path(file.data), url)
     if account.rejected and not account.converted:
         return "; ".join(sorted({message for _, _, message in account.issues})[:3])
+    result.unclear += sum(
+        count for (_, code, _), (_, count) in account.issues.items() if code == "FB-VCF-052"
+    )
     return None
 
 
@@ -228,6 +239,7 @@ async def _stored(
             continue
         if content["id"] in of_files:
             continue
+        result.unclear += unclear(statement.significance, tied=True)
         same = earlier is not None and _classification(earlier)[0] == statement.significance
         released = _released(earlier)
         if released is not None and released >= date:

@@ -189,3 +189,27 @@ def test_frequencies_say_of_which_population_they_are_and_belong_to_one_allele(r
         [("gnomAD exomes", "0.0001"), ("1000 Genomes", "0.12")],
         [("gnomAD", "0.2")],
     ]
+
+
+def genes_of(variant):
+    concepts = [
+        each["valueCodeableConcept"]
+        for each in variant["component"]
+        if each["code"]["coding"][0]["code"] == "48018-6"
+    ]
+    return [each.get("text") or each["coding"][0]["display"] for each in concepts]
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("ANN=]chr22:23290413]G|gene_fusion|HIGH|BCR&ABL1|ENSG1&ENSG2|gene_variant|ENSG1||", ["BCR", "ABL1"]),
+        ("GENEINFO=MYH7:4625|MHRT:100", ["MYH7", "MHRT"]),
+        ("GENEINFO=MYH7:4625", ["MYH7"]),
+    ],
+)
+def test_all_genes_of_a_variant_are_stated(converted, entry, expected):
+    extra = (SNPEFF, '##INFO=<ID=GENEINFO,Number=1,Type=String,Description="Genes">')
+    alternate = "]chr22:23290413]G" if entry.startswith("ANN") else "C"
+    (variant,) = converted(f"1 1000 . G {alternate} . PASS {entry} GT 0/1", extra=extra).variants
+    assert genes_of(variant) == expected

@@ -277,3 +277,17 @@ def test_reference_calls_of_a_cohort_are_counted_and_looked_at_no_further(read):
     assert [study.reference for study in found.studies] == [1, 1, 0, 0, 1, 1]
     assert [study.no_calls for study in found.studies] == [0, 0, 0, 1, 0, 0]
     assert [allele.call.name for allele in found.alleles] == ["S2"]
+
+
+@pytest.mark.parametrize(
+    ("identifiers", "filters"), [("rs1;rs1", "PASS"), ("rs1;rs2;rs1", "PASS"), ("rs1", "q10;q10")]
+)
+def test_a_name_that_is_given_twice_is_taken_once_and_reported(converted, identifiers, filters):
+    done = converted(f"1 100 {identifiers} A C . {filters} . GT 0/1", "1 200 . A C . PASS . GT 0/1")
+    assert len(done.variants) == 2
+    assert "gives a name twice: it is taken once" in done.messages["FB-VCF-093"][0]
+    assert done.report["records"]["rejected"] == 0
+
+
+def test_checking_refuses_a_name_that_is_given_twice(read):
+    assert "FB-VCF-027" in read("1 100 rs1;rs1 A C . PASS . GT 0/1", check=True).codes

@@ -82,6 +82,57 @@ def test_a_classification_in_unknown_words_is_never_reported_as_none_pathogenic(
     assert "ClinVar's classification of 1 alleles can't be read" in done.findings["conclusion"]
 
 
+CONFLICTS = [
+    "Benign,Pathogenic",
+    "Benign|Pathogenic",
+    "Benign/Pathogenic",
+    "Likely_benign,Pathogenic",
+    "Uncertain_significance,Pathogenic",
+    "Uncertain_significance|Likely_pathogenic",
+    "conflicting_interpretations_of_pathogenicity,Pathogenic",
+    "Pathogenic|not_provided|Benign",
+]
+"""Classes of one allele that conflict."""
+BESIDE = [
+    "not_provided|Pathogenic",
+    "drug_response|Pathogenic",
+    ".,Pathogenic",
+    "Affects,Pathogenic",
+    "risk_factor|other|Pathogenic",
+    "Pathogenic,_low_penetrance",
+]
+"""One class beside words that are none."""
+
+
+@pytest.mark.parametrize("words", CONFLICTS)
+def test_classes_that_conflict_are_words_alone_and_never_reported_as_none_pathogenic(convert, words):
+    done = convert(LINE.format(100, f"CLNSIG={words}"))
+    assert "FB-VCF-052" in done.codes
+    (significance,) = significances(done)
+    assert "coding" not in significance
+    assert significance["text"] == words.replace("_", " ").replace("|", "; ")
+    assert NONE_PATHOGENIC not in done.findings["conclusion"]
+    assert "ClinVar's classification of 1 alleles can't be read or conflicts" in done.findings["conclusion"]
+
+
+@pytest.mark.parametrize("words", BESIDE)
+def test_a_pathogenic_class_counts_whatever_stands_beside_it(convert, words):
+    done = convert(LINE.format(100, f"CLNSIG={words}"))
+    assert "FB-VCF-052" not in done.codes
+    (significance,) = significances(done)
+    assert significance["coding"][0]["code"] == "LA6668-3"
+    assert done.findings["conclusion"].startswith("1 reportable: ")
+
+
+def significances(done):
+    return [
+        component["valueCodeableConcept"]
+        for resource in done.resources
+        for component in resource.get("component", ())
+        if component["code"]["coding"][0]["code"] == "53037-8"
+    ]
+
+
 @pytest.mark.parametrize(
     "words",
     ["Benign", "Benign/Likely_benign|risk_factor", "Conflicting_classifications_of_pathogenicity|other", "."],

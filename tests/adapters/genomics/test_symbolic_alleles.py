@@ -8,6 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from .conftest import component
 from .test_declared_values import declared, form, messages
 
 NEW = declared(
@@ -261,4 +262,54 @@ def test_a_value_is_that_of_its_own_alt_or_none(read, alternates, lengths, inter
         if allele.outermost is not None and allele.outermost[0] != 1001:
             pairs = [intervals[at : at + 2] for at in range(0, len(intervals), 2)]
             pair = pairs[allele.number - 1] if len(pairs) > 1 else pairs[0]
-            assert allele.outermost[0] == 1001 + pair[0]
+            assert allele.outermost[0] == 1001 + min(pair)
+
+
+def bounds(variant, code):
+    ends = component(variant, code).get("valueRange")
+    return None if ends is None else (ends["low"]["value"], ends.get("high", {}).get("value"))
+
+
+EXACT, INNER, OUTER = "81254-5", "81302-2", "81301-4"
+
+
+@pytest.mark.parametrize(
+    ("entry", "alternate", "expected", "words"),
+    [
+        ("END=2000;CIPOS=-1500,10;CIEND=-9,9", "<DEL>", (None, (1011, 1991), (1, 2009)), "CIPOS goes beyond"),
+        (
+            "END=248956420;CIPOS=-1,1;CIEND=-9,9",
+            "<DEL>",
+            (None, (1002, 248956411), (1000, 248956422)),
+            "CIEND goes beyond",
+        ),
+        ("END=2000;CIPOS=5,-5", "<DEL>", (None, None, (996, 2000)), "CIPOS has its ends exchanged"),
+        ("END=2000;SVLEN=-500", "<DEL>", ((1001, 2000), None, None), "by SVLEN it would be 1500: END counts"),
+        ("END=1000;SVLEN=-500", "<DEL>", ((1001, 1500), None, None), "END is POS"),
+        ("END=1000", "<DUP>", (None, None, (1001, None)), "END is POS"),
+        ("END=2000;SVTYPE=DEL", "<DUP>", ((1001, 2000), None, None), "SVTYPE is DEL, and ALT says <DUP>"),
+    ],
+)
+def test_extents_that_contradict_themselves_are_bounded_and_reported_with_their_line(
+    converted, entry, alternate, expected, words
+):
+    done = converted(info(entry, alternate, "0/1"))
+    (variant,) = [each for each in done.resources if component(each, "69551-0")]
+    assert tuple(bounds(variant, code) for code in (EXACT, INNER, OUTER)) == expected
+    (issue,) = [each for each in done.report["issues"] if each["code"] == "FB-VCF-036"]
+    assert words in issue["message"]
+    assert issue["source"].startswith("a.vcf:")
+
+
+def test_since_4_4_the_length_decides_where_end_says_another(converted):
+    done = converted(info("SVLEN=500;END=2000", "<DEL>", "0/1"), header=NEW)
+    (variant,) = [each for each in done.resources if component(each, "69551-0")]
+    assert bounds(variant, EXACT) == (1001, 1500)
+    assert "by SVLEN it would be 1500: SVLEN counts" in done.messages["FB-VCF-036"][0]
+
+
+@pytest.mark.parametrize(
+    "entry", ["END=1500;SVLEN=-500", "END=1500;SVLEN=-501;SVTYPE=DEL", "SVTYPE=CNV;END=1500"]
+)
+def test_what_programs_usually_write_is_no_contradiction(converted, entry):
+    assert "FB-VCF-036" not in converted(info(entry, "<DEL>", "0/1")).messages

@@ -151,7 +151,10 @@ def test_metadata_says_what_of_the_ranges_was_studied(served: Hospital) -> None:
         ("find-subject-dx-implications", {"subject": "anna", "variants": f"{ONE}:g.248956422_248956423del"}),
         ("find-subject-specific-variants", {"subject": "anna", "variants": "NC_012920.1:m.16570T>C"}),
         ("find-subject-haplotypes", {"subject": "anna", "genes": "HGNC:1", "genomicSourceClass": "both"}),
-        ("find-study-metadata", {"subject": "anna", "testDateRange": "yesterday"}),
+        *(
+            ("find-study-metadata", {"subject": "anna", "testDateRange": text})
+            for text in ("yesterday", "ge2026-13-01", "2026-02-30", "le0000", "ge2026-01-01Tnoon", "2026-1-1")
+        ),
     ],
 )
 def test_what_can_not_be_understood_is_refused(
@@ -160,6 +163,19 @@ def test_what_can_not_be_understood_is_refused(
     answer = served.http.get(f"/fhir/${operation}", params=parameters)
     assert answer.status_code == 400
     assert answer.json()["issue"][0]["details"]["coding"][0]["code"] == "FB-REST-008"
+
+
+@pytest.mark.parametrize("period", [{"start": "2026-13-01"}, {"end": "2026-02-30"}, {"start": 2026}, "2026"])
+def test_a_period_of_days_that_do_not_exist_is_refused(served: Hospital, period: Any) -> None:
+    body = {
+        "resourceType": "Parameters",
+        "parameter": [
+            {"name": "subject", "valueString": "anna"},
+            {"name": "testDateRange", "valuePeriod": period},
+        ],
+    }
+    answer = served.http.post("/fhir/$find-study-metadata", json=body)
+    assert answer.status_code == 400
 
 
 def test_the_last_base_of_a_chromosome_can_be_asked_for(served: Hospital) -> None:

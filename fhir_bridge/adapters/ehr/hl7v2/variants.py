@@ -28,6 +28,31 @@ _SYSTEMS: Final = (
     (re.compile(r"HGNC:\d+"), "http://www.genenames.org"),
     (re.compile(r"[NX][CGMPRTW]_\d+\.\d+"), "http://www.ncbi.nlm.nih.gov/refseq"),
 )
+_NUMBER: Final = re.compile(r"[-+]?\d+(?:\.\d+)?")
+_NUMBERS: Final = frozenset(("81258-6", "82121-5", "82155-3"))
+_SEVERAL: Final = frozenset(("48018-6", "81252-9"))
+"""What a variant may have several of; the first counts."""
+_SINGLE: Final = {
+    "81290-9": "g. name",
+    "48004-6": "c. name",
+    "48005-3": "p. name",
+    "51958-7": "transcript",
+    "62374-4": "assembly",
+    "48000-4": "chromosome",
+    "48013-7": "reference sequence",
+    "81254-5": "position",
+    "69547-8": "reference allele",
+    "69551-0": "alternate allele",
+    "48019-4": "change",
+    "48002-0": "source class",
+    "53034-5": "allelic state",
+    "53037-8": "significance",
+    "69548-6": "assessment",
+    "81258-6": "allelic fraction",
+    "82121-5": "depth",
+    "82155-3": "copy number",
+}
+"""What a variant has one of: two different ones contradict each other."""
 _RANGE: Final = re.compile(r"(\d+)(?:[\^-](\d+))?")
 
 
@@ -82,10 +107,75 @@ def _holds_identity(name: str) -> bool:
     return any(code in name for code in _IDENTITY)
 
 
+def _answers(s: Group, code: str) -> list[tuple[Group, Any]]:
+    """The different values (OBX-5, each repetition) of the results of this variant with a LOINC code."""
+    answers: dict[str, tuple[Group, Any]] = {}
+    for each in _beside(s):
+        if _code(each) == code:
+            value = each.field("OBX", 5)
+            for one in value if isinstance(value, list) else [value]:
+                if text := _shown(each, one):
+                    answers.setdefault(text, (each, one))
+    return list(answers.values())
+
+
+def _answer(s: Group, code: str) -> tuple[Group, Any] | None:
+    """The value of a code; None where there is none, and where several of what can be only one are given."""
+    answers = _answers(s, code)
+    return answers[0] if len(answers) == 1 or (answers and code in _SEVERAL) else None
+
+
+def _shown(result: Group, value: Any) -> str | None:
+    """A value as sent; of a coded one its display, else its code."""
+    if not isinstance(value, Field):
+        return str(value or "") or None
+    kind = str(result.field("OBX", 2) or "")
+    if kind in ("CWE", "CE", "CNE", "CF"):
+        return str(value.part(2) or value.part(1) or "") or None
+    if kind == "NR":
+        return "^".join(part for number in (1, 2) if (part := value.part(number))) or None
+    return str(value.part(1) or "") or None
+
+
 @function(scope=True)
 def of_variant(s: Group, code: str) -> Any:
-    """The value (OBX-5) of the first result of this variant with a LOINC code; None where there is none."""
-    return next((each.field("OBX", 5) for each in _beside(s) if _code(each) == code), None)
+    """The value (OBX-5) that the results of this variant with a LOINC code have; None without one."""
+    answer = _answer(s, code)
+    return None if answer is None else answer[1]
+
+
+@function(scope=True, returns="decimal")
+def variant_number(s: Group, code: str) -> Decimal | None:
+    """A number; a fraction that is in percent is divided by 100. None of what is none (`>0.9`)."""
+    answer = _answer(s, code)
+    text = None if answer is None else _shown(*answer)
+    if answer is None or text is None or not _NUMBER.fullmatch(text):
+        return None
+    number = Decimal(text)
+    return number / 100 if answer[0].part("OBX", 6, 1) == "%" else number
+
+
+@function(scope=True, returns="string")
+def variant_words(s: Group, code: str) -> str | None:
+    """All values of a code in words, also those that contradict each other."""
+    return " or ".join(text for each in _answers(s, code) if (text := _shown(*each))) or None
+
+
+@function(scope=True, context=True, returns="string")
+def variant_remarks(s: Group, ctx: Context) -> str | None:
+    """What can't be said of a variant as it is sent: values of which there can be one, and numbers that are none."""
+    remarks = []
+    for code, name in _SINGLE.items():
+        texts = [text for each in _answers(s, code) if (text := _shown(*each))]
+        if len(texts) > 1:
+            ctx.flag(
+                "FB-HL7-029", f"{name} ({code}) is given {len(texts)} times: it is in the note of the variant"
+            )
+            remarks.append(f"{name}: {' or '.join(texts)}")
+        elif texts and code in _NUMBERS and not _NUMBER.fullmatch(texts[0]):
+            ctx.flag("FB-HL7-029", f"{name} ({code}) is no number: it is in the note of the variant")
+            remarks.append(f"{name}: {texts[0]}")
+    return "; ".join(remarks) or None
 
 
 @function(scope=True, returns="CodeableConcept")
@@ -100,12 +190,12 @@ def variant_name(s: Group, code: str) -> CodeableConcept | None:
 @function(scope=True, returns="CodeableConcept")
 def variant_coded(s: Group, code: str) -> CodeableConcept | None:
     """A gene by HGNC or a sequence by RefSeq, whose ids show what they are, in the system that profiles want."""
-    other = next((each for each in _beside(s) if _code(each) == code), None)
-    identity = other.part("OBX", 5, 1) if other is not None else None
+    value = of_variant(s, code)
+    identity = value.part(1) if isinstance(value, Field) else None
     system = next((system for pattern, system in _SYSTEMS if identity and pattern.fullmatch(identity)), None)
-    if other is None or system is None:
+    if system is None:
         return None
-    display = other.part("OBX", 5, 2)
+    display = value.part(2)
     shown = {"display": str(display)} if display and display != identity else {}
     return CodeableConcept(coding=[{"system": system, "code": str(identity), **shown}])
 
@@ -124,16 +214,8 @@ def variant_text(s: Group, code: str) -> str | None:
 
 
 def _text(s: Group, code: str) -> str | None:
-    other = next((each for each in _beside(s) if _code(each) == code), None)
-    if other is None:
-        return None
-    kind = str(other.field("OBX", 2) or "")
-    if kind in ("CWE", "CE", "CNE", "CF"):
-        return str(other.part("OBX", 5, 2) or other.part("OBX", 5, 1) or "") or None
-    if kind == "NR":
-        ends = [part for number in (1, 2) if (part := other.part("OBX", 5, number))]
-        return "^".join(ends) or None
-    return str(other.part("OBX", 5, 1) or "") or None
+    answer = _answer(s, code)
+    return None if answer is None else _shown(*answer)
 
 
 @function(context=True, returns="Reference", pure=True)
@@ -151,6 +233,9 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "of_variant": of_variant,
     "variant_coded": variant_coded,
     "variant_name": variant_name,
+    "variant_number": variant_number,
+    "variant_remarks": variant_remarks,
     "variant_position": variant_position,
+    "variant_words": variant_words,
     "variant_text": variant_text,
 }

@@ -46,6 +46,7 @@ class ObservedVariant:
         structural: whether it is more than a replacement of stated bases.
         source_class: `germline` or `somatic`; None where that is not said.
         genes: codes and symbols of genes.
+        endless: it says where it begins at the earliest, and not where it ends.
         present: false where the Observation says that it is absent, not called, or indeterminate.
     """
 
@@ -59,6 +60,7 @@ class ObservedVariant:
     genes: frozenset[str]
     present: bool
     accession: str | None = None
+    endless: bool = False
     _extent: Placed | Literal[False] | None = False
 
     @cached_property
@@ -243,4 +245,5 @@ def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
         frozenset(genes),
         not absent or "LA9633-4" in absent,
         accession,
+        outer is not None and "high" not in (spans["81301-4"].get("valueRange") or {}),
     )

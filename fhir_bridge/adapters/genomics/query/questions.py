@@ -68,6 +68,13 @@ class RangeQuestion:
         extent = variant.extent(self.questions.sequences(accession))
         return extent is not None and any(extent.touches(each) for each in wanted)
 
+    def reached(self, variant: ObservedVariant) -> bool:
+        """Whether a variant that does not say where it ends begins in it or before it."""
+        start = variant.outer if variant.endless and variant.present else None
+        return start is not None and any(
+            each.accession == start.accession and start.start < each.end for each in self.intervals
+        )
+
     def inside(self, interval: Interval | None) -> bool:
         """Whether something holds all of it."""
         return interval is not None and any(each.within(interval) for each in self.intervals)
