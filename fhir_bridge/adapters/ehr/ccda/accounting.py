@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.ccda.node import MIXED, NOTHING, STATEMENTS, Node
 from fhir_bridge.adapters.ehr.ccda.parsing import Root
+from fhir_bridge.adapters.ehr.ccda.parties import PATIENT
 from fhir_bridge.mapping import Applied, Read
 
 __all__ = ["SILENT_ELEMENTS", "leaves", "path_of", "silent", "unread"]
@@ -30,6 +31,8 @@ _FIXED: Final = {
     "statusCode": {"completed": frozenset("Problem Allergy Reaction Severity Criticality".split())},
     "code": {"CONC": _CONCERNS, "48765-2": _CONCERNS},
 }
+_ONESELF: Final = ("ONESELF", "SELF")
+"""What a patient is as an author of what is said of the patient."""
 _FIXED_SYSTEMS: Final = ("2.16.840.1.113883.5.6", "2.16.840.1.113883.5.14", "2.16.840.1.113883.6.1")
 """Codes that a template fixes: they say nothing. Any other is reported."""
 
@@ -42,6 +45,8 @@ def silent(node: Node, name: str) -> bool:
         return "codeSystem" in node.attributes
     if name == "negationInd":
         return node.attributes[name] == "false"
+    if node.tag == "code" and node.attributes.get("code") in _ONESELF and node.up and node.up.key == PATIENT:
+        return True
     if node.up is not None and (fixed := _FIXED.get(node.tag)) and node.attributes.get("code") in fixed:
         own = node.up.kind in fixed[node.attributes["code"]]
         return (
