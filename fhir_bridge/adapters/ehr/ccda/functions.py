@@ -12,6 +12,7 @@ from fhir_bridge.adapters.ehr.ccda.files import file_of
 from fhir_bridge.adapters.ehr.ccda.narrative import div
 from fhir_bridge.adapters.ehr.ccda.node import NOTHING, Node, relations
 from fhir_bridge.adapters.ehr.ccda.parties import PATIENT
+from fhir_bridge.adapters.ehr.ccda.unreadable import unreadable_values
 from fhir_bridge.adapters.ehr.ccda.values import items, physical
 from fhir_bridge.adapters.ehr.ccda.versions import replaced_documents
 from fhir_bridge.adapters.ehr.hl7v2.languages import bcp47
@@ -257,6 +258,12 @@ def diastolic_text(ctx: Context, x: Any) -> str | None:
 
 
 @function(scope=True, returns="string")
+def unreadable(s: Node) -> list[str] | None:
+    """What the values of the statement in hand say that their type does not allow."""
+    return [f"Not readable: {text}" for text in unreadable_values(s)] or None
+
+
+@function(scope=True, returns="string")
 def within(s: Node) -> str:
     """The kind of the statement that this one is in; empty for an entry."""
     return "" if s.container is NOTHING else s.container.kind
@@ -283,5 +290,6 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "diastolic_quantity": diastolic_quantity,
     "diastolic_text": diastolic_text,
     "within": within,
+    "unreadable": unreadable,
 }
 """All of them."""

@@ -109,17 +109,17 @@ def parties(root: Root) -> dict[str, list[Node]]:
         role for target in root.named.get("recordTarget", ()) for role in target.named.get("patientRole", ())
     ]
     numbers = {number for role in patients for number in _numbers(role)}
-    said: dict[Signature, Node] | None = None
+    known_of_patient: dict[Signature, Node] | None = None
     for node in root.walk():
         kind = _kind(node)
         if not kind:
             continue
         if kind == "Person" and numbers and not numbers.isdisjoint(_numbers(node)):
             node.key = PATIENT
-            if said is None:
-                said = {signature(each): each for role in patients for each in role.walk()}
+            if known_of_patient is None:
+                known_of_patient = {signature(each): each for role in patients for each in role.walk()}
             for each in node.walk():
-                if (first := said.get(signature(each))) is not None:
+                if (first := known_of_patient.get(signature(each))) is not None:
                     _pair(each, first, twins)
             continue
         node.key = key = identity(node)
