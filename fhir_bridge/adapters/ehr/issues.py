@@ -557,6 +557,13 @@ _CODES = declare(
         "informational",
     ),
     IssueCode(
+        "FB-CDA-011",
+        "error",
+        "An interval's low is above its high; it is kept as text",
+        "Correct it in the source: R4 allows no such Range.",
+        "value",
+    ),
+    IssueCode(
         "FB-NOTE-001",
         "error",
         "The name of a note's file does not say whose it is",

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.ccda.node import MIXED, NOTHING, STATEMENTS, Node
+from fhir_bridge.adapters.ehr.ccda.node import MIXED, NOTHING, STATEMENTS, Node, place_of
 from fhir_bridge.adapters.ehr.ccda.parsing import Root
+from fhir_bridge.adapters.ehr.ccda.parties import PATIENT
 from fhir_bridge.mapping import Applied, Read
 
 __all__ = ["SILENT_ELEMENTS", "leaves", "path_of", "silent", "unread"]
@@ -30,6 +31,8 @@ _FIXED: Final = {
     "statusCode": {"completed": frozenset("Problem Allergy Reaction Severity Criticality".split())},
     "code": {"CONC": _CONCERNS, "48765-2": _CONCERNS},
 }
+_ONESELF: Final = ("ONESELF", "SELF")
+"""What a patient is as an author of what is said of the patient."""
 _FIXED_SYSTEMS: Final = ("2.16.840.1.113883.5.6", "2.16.840.1.113883.5.14", "2.16.840.1.113883.6.1")
 """Codes that a template fixes: they say nothing. Any other is reported."""
 
@@ -42,6 +45,8 @@ def silent(node: Node, name: str) -> bool:
         return "codeSystem" in node.attributes
     if name == "negationInd":
         return node.attributes[name] == "false"
+    if node.tag == "code" and node.attributes.get("code") in _ONESELF and node.up and node.up.key == PATIENT:
+        return True
     if node.up is not None and (fixed := _FIXED.get(node.tag)) and node.attributes.get("code") in fixed:
         own = node.up.kind in fixed[node.attributes["code"]]
         return (
@@ -113,6 +118,8 @@ def _text(node: Node, taken: set[_Leaf]) -> None:
     for child in node.children:
         if child.tag in ("originalText", "reference", "text"):
             _subtree(child, taken)
+        elif node.tag == "name":
+            taken.add((id(child), "#"))
 
 
 def _identifier(node: Node, taken: set[_Leaf]) -> None:
@@ -285,8 +292,8 @@ def _missing(node: Node, steps: tuple[str, ...]) -> Node | None:
     return current
 
 
-def unread(root: Root, applied: Iterable[Applied]) -> tuple[list[tuple[str, int]], list[str]]:
-    """What the applied rules leave: in words with a line, each once; and, in words, what says nothing."""
+def unread(root: Root, applied: Iterable[Applied]) -> tuple[list[tuple[str, str]], list[str]]:
+    """What the applied rules leave: in words with a place, each once; and, in words, what says nothing."""
     taken: set[_Leaf] = set()
     done: set[tuple[int, int]] = set()  # what is around statements is read by the rules of each
     for reads, scope, marks in applied:
@@ -320,7 +327,7 @@ def unread(root: Root, applied: Iterable[Applied]) -> tuple[list[tuple[str, int]
     twins = root.twins
     missing: Counter[str] = Counter()
     beside: Counter[str] = Counter()
-    left: dict[str, tuple[int, int]] = {}
+    left: dict[str, tuple[int, Node]] = {}
     for node, name in leaves(root, taken):
         twin = twins.get(id(node))
         while twin is not None and (twin, name) not in taken:
@@ -335,10 +342,11 @@ def unread(root: Root, applied: Iterable[Applied]) -> tuple[list[tuple[str, int]
         elif name in _BESIDE and ((id(node), "code") in taken or _is_fixed(node)):
             beside[path] += 1
         else:
-            count, line = left.get(path, (0, node.line))
-            left[path] = (count + 1, line)
+            count, first = left.get(path, (0, node))
+            left[path] = (count + 1, first)
     texts = [
-        (f"{path}{f' ({count} times)' if count > 1 else ''}", line) for path, (count, line) in left.items()
+        (f"{path}{f' ({count} times)' if count > 1 else ''}", place_of(first))
+        for path, (count, first) in left.items()
     ]
     declared = [
         f"{text}: {', '.join(path for path in counter)}"

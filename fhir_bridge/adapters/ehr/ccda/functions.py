@@ -11,6 +11,8 @@ from fhir_bridge.adapters.ehr.ccda import values
 from fhir_bridge.adapters.ehr.ccda.files import file_of
 from fhir_bridge.adapters.ehr.ccda.narrative import div
 from fhir_bridge.adapters.ehr.ccda.node import NOTHING, Node, relations
+from fhir_bridge.adapters.ehr.ccda.parties import PATIENT
+from fhir_bridge.adapters.ehr.ccda.unreadable import unreadable_values
 from fhir_bridge.adapters.ehr.ccda.values import items, physical
 from fhir_bridge.adapters.ehr.ccda.versions import replaced_documents
 from fhir_bridge.adapters.ehr.hl7v2.languages import bcp47
@@ -62,11 +64,20 @@ def _collect(node: Node, index: dict[Any, list[str]], reached: dict[str, None]) 
 
 
 @function(context=True, nulls=True, returns="Reference", reads=("link", "none"), refers=1)
-def party(ctx: Context, x: Any, rule: _Rules) -> list[Reference] | None:
-    """References to what a rule makes of people, organizations, places or devices."""
+def party(ctx: Context, x: Any, rule: _Rules, patient: Reference | None = None) -> list[Reference] | None:
+    """References to what a rule makes of people, organizations, places or devices; `patient` for who is that."""
     index = _index(ctx, rule, lambda scope: scope.key)
     names = dict.fromkeys(name for node in items(x) if node.key for name in index.get(node.key, ()))
-    return [Reference(reference=name) for name in names] or None
+    result = [Reference(reference=name) for name in names]
+    if patient and is_patient(x):
+        result.append(patient)
+    return result or None
+
+
+@function(nulls=True, returns="boolean", reads=("link",))
+def is_patient(x: Any) -> bool:
+    """Whether a person is the patient."""
+    return any(node.key == PATIENT for node in items(x))
 
 
 @function(nulls=True, returns="Narrative", reads=("link",))
@@ -247,6 +258,12 @@ def diastolic_text(ctx: Context, x: Any) -> str | None:
 
 
 @function(scope=True, returns="string")
+def unreadable(s: Node) -> list[str] | None:
+    """What the values of the statement in hand say that their type does not allow."""
+    return [f"Not readable: {text}" for text in unreadable_values(s)] or None
+
+
+@function(scope=True, returns="string")
 def within(s: Node) -> str:
     """The kind of the statement that this one is in; empty for an entry."""
     return "" if s.container is NOTHING else s.container.kind
@@ -256,6 +273,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     **values.FUNCTIONS,
     "outputs_of": outputs_of,
     "party": party,
+    "is_patient": is_patient,
     "section_text": section_text,
     "language_of": language_of,
     "entries": entries,
@@ -272,5 +290,6 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "diastolic_quantity": diastolic_quantity,
     "diastolic_text": diastolic_text,
     "within": within,
+    "unreadable": unreadable,
 }
 """All of them."""

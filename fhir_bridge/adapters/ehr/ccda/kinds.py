@@ -62,12 +62,17 @@ _TEMPLATES: Final[Mapping[str, str]] = {
         "Note": "202",
         "CareTeam": "500",
         "CareTeamMember": "500.1",
+        "DischargeMedication": "35",
+        "AdmissionMedication": "36",
+        "ImagingSeries": "63",
     }.items()
     for number in numbers.split()
 }
 _OTHERS: Final = {
     "2.16.840.1.113883.10.20.1.19": "Authorization",
     "2.16.840.1.113883.10.20.24.3.90": "Allergy",
+    "2.16.840.1.113883.10.20.6.2.6": "ImagingStudy",
+    "2.16.840.1.113883.10.20.6.2.8": "ImagingInstance",
 }
 
 PARTS: Final[Mapping[str, frozenset[str]]] = {
@@ -86,6 +91,9 @@ PARTS: Final[Mapping[str, frozenset[str]]] = {
         "ImmunizationRefusal": "Immunization PlannedImmunization",
         "CareTeamMember": "CareTeam",
         "Authorization": "Policy",
+        "CoveragePlan": "Policy",
+        "ImagingSeries": "ImagingStudy",
+        "ImagingInstance": "ImagingSeries",
         "Indication": "*",
         "Instruction": "*",
         "Comment": "*",
@@ -99,19 +107,23 @@ PARTS: Final[Mapping[str, frozenset[str]]] = {
 
 WRAPPERS: Final = frozenset(
     """ProblemConcern AllergyConcern EncounterDiagnosis DischargeDiagnosis AdmissionDiagnosis PreoperativeDiagnosis
-    PostprocedureDiagnosis CoverageActivity""".split()
+    PostprocedureDiagnosis CoverageActivity DischargeMedication AdmissionMedication""".split()
 )
 """Statements that hold those they are about."""
 
+_PROBLEMS: Final = frozenset(("Problem", "Risk", "Plan"))
+_MEDICATIONS: Final = frozenset(("Medication", "MedicationRequest", "Immunization", "Plan"))
 _HELD: Final = {
-    "ProblemConcern": "Problem",
-    "AllergyConcern": "Allergy",
-    "EncounterDiagnosis": "Problem",
-    "DischargeDiagnosis": "Problem",
-    "AdmissionDiagnosis": "Problem",
-    "PreoperativeDiagnosis": "Problem",
-    "PostprocedureDiagnosis": "Problem",
-    "CoverageActivity": "Policy",
+    "ProblemConcern": _PROBLEMS,
+    "AllergyConcern": frozenset(("Allergy", "Risk", "Plan")),
+    "EncounterDiagnosis": _PROBLEMS,
+    "DischargeDiagnosis": _PROBLEMS,
+    "AdmissionDiagnosis": _PROBLEMS,
+    "PreoperativeDiagnosis": _PROBLEMS,
+    "PostprocedureDiagnosis": _PROBLEMS,
+    "CoverageActivity": frozenset(("Policy",)),
+    "DischargeMedication": _MEDICATIONS,
+    "AdmissionMedication": _MEDICATIONS,
 }
 
 _BY_ELEMENT: Final = {
@@ -137,12 +149,21 @@ _ORDERED: Final = {
     "Encounter": "Plan",
     "Supply": "Plan",
     "Panel": "Plan",
+    "Problem": "Plan",
+    "Allergy": "Plan",
+    "HealthConcern": "Plan",
+    "FamilyHistory": "Plan",
+    "MedicationDispense": "MedicationRequest",
 }
+_RISKS: Final = frozenset(("RSK", "EXPEC"))
+"""Moods of what may come."""
+_NO_STATEMENTS: Final = frozenset(("DEF", "CRT", "OPT", "PERM", "PERMRQ", "SLOT"))
+"""Moods of what says nothing of the patient: definitions, criteria, options."""
 _GENERAL: Final = {"PlannedMedication": "Medication", "PlannedImmunization": "Immunization"}
 
 KINDS: Final = frozenset(
     """Problem HealthConcern Allergy Medication MedicationRequest MedicationDispense Immunization Procedure Plan Panel
-    Observation Encounter FamilyHistory Goal Policy Note CareTeam Supply Act Media""".split()
+    Observation Encounter FamilyHistory Goal Policy Note CareTeam Supply Act Media Risk ImagingStudy Image""".split()
 )
 """Kinds of statements that a rule is written for."""
 
@@ -163,10 +184,16 @@ def kind_of(statement: Node, container: Node) -> str:
             if kind:
                 break
     mood = statement.attributes.get("moodCode", "EVN")
+    if mood in _NO_STATEMENTS or mood.endswith(".CRT"):
+        return "CoveragePlan" if container.kind == "Policy" else ""
+    if mood in _RISKS:
+        return "Risk" if statement.tag == "observation" else ""
     if kind in PARTS and container is not NOTHING and PARTS[kind] & {"*", container.kind}:
         return kind
-    if kind in PARTS or (kind in WRAPPERS and not any(map(_HELD[kind].__eq__, _held(statement)))):
+    if kind in WRAPPERS and _HELD[kind].isdisjoint(_held(statement)):
         kind = ""
+    if kind in PARTS:
+        kind = "Image" if kind == "ImagingInstance" else ""
     kind = kind or _BY_ELEMENT[statement.tag]
     if mood == "GOL":
         return "Goal"

@@ -16,7 +16,12 @@ from fhir_bridge.mapping import Scope, nearest
 __all__ = ["CcdaModel"]
 
 _ROOT: Final = "ClinicalDocument"
-_DERIVED: Final = {"statement.key": "s.key", "entity.key": "s.key", "section.key": "s.in_section.key"}
+_DERIVED: Final = {
+    "statement.key": "s.key",
+    "statement.container": "s.container",
+    "entity.key": "s.key",
+    "section.key": "s.in_section.key",
+}
 _STARTS: Final = {"section": "s.in_section", "parent": "s.container", "document": "s.in_document"}
 _STATEMENT_KINDS: Final = KINDS | WRAPPERS | frozenset(PARTS)
 

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-__all__ = ["BLOCKS", "MIXED", "NOTHING", "STATEMENTS", "Node", "plain", "relations"]
+__all__ = ["BLOCKS", "MIXED", "NOTHING", "STATEMENTS", "Node", "place_of", "plain", "relations"]
 
 STATEMENTS: Final = frozenset(
     """act encounter observation observationMedia organizer procedure regionOfInterest substanceAdministration
@@ -85,7 +85,7 @@ class Node:
     def locator(self) -> str | None:
         """Where a statement begins, for people; None for what is none."""
         file = getattr(self.in_document, "file", "")
-        return f"{file}:{self.line}" if file and self.kind else None
+        return f"{file}:{place_of(self)}" if file and self.kind else None
 
     @property
     def named(self) -> dict[str, list[Node]]:
@@ -245,6 +245,24 @@ NOTHING: Final = Node.__new__(Node)
 """An element that has nothing: the container of a statement that is in none."""
 Node.__init__(NOTHING, "", {}, None)
 NOTHING.in_section = NOTHING.container = NOTHING.in_document = NOTHING
+
+
+def place_of(node: Node) -> str:
+    """The line of an element; with the numbers of its section and entry, where several begin in that line."""
+    current, entry = node, None
+    while current.up is not None and current.tag != "section":
+        if current.tag == "entry":
+            entry = current
+        current = current.up
+    if entry is None or entry.line != node.line or current.tag != "section":
+        return str(node.line)
+    entries = [child for child in current.children if child.tag == "entry"]
+    around = current.up.up if current.up is not None else None
+    beside = [*entries, *(around.children if around is not None else ())]
+    if sum(other.line == entry.line for other in beside if other is not current.up) == 1:
+        return str(node.line)
+    number = next(number for number, other in enumerate(entries, start=1) if other is entry)
+    return f"{node.line} (section {current.key}, entry {number})"
 
 
 def plain(node: Node, line: str = " ") -> str:

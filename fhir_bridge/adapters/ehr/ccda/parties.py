@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from hashlib import blake2b
 from typing import Final
 
-from fhir_bridge.adapters.ehr.ccda.node import Node
+from fhir_bridge.adapters.ehr.ccda.node import STATEMENTS, Node
 from fhir_bridge.adapters.ehr.ccda.parsing import Root
 
-__all__ = ["PARTIES", "Signature", "identity", "parties", "signature"]
+__all__ = ["PARTIES", "PATIENT", "Signature", "identity", "parties", "signature"]
 
 _PEOPLE: Final = frozenset(("assignedAuthor", "assignedEntity", "intendedRecipient"))
 _ORGANIZATIONS: Final = frozenset(
@@ -27,6 +27,8 @@ PARTIES: Final = (
     "Guardian",
 )
 """Scopes of parties."""
+PATIENT: Final = "patient"
+"""The key of a person who is the patient: by an identifier, with its number."""
 
 Signature = tuple[object, ...]
 
@@ -71,12 +73,28 @@ def _kind(node: Node) -> str:
         return "Guardian"
     if tag == "participantRole":
         if any(child.tag == "playingDevice" for child in node.children):
-            return "Device"
+            return "" if _is_denied(node) else "Device"
         if node.attributes.get("classCode") == "SDLOC" or (
             node.up and node.up.attributes.get("typeCode") == "LOC"
         ):
             return "Location"
     return ""
+
+
+def _is_denied(node: Node) -> bool:
+    """Whether a party is of a supply that was not made: nobody has the device."""
+    around = node.up
+    while around is not None and around.tag not in STATEMENTS:
+        around = around.up
+    return around is not None and around.tag == "supply" and around.attributes.get("negationInd") == "true"
+
+
+def _numbers(node: Node) -> set[tuple[str, str]]:
+    return {
+        (child.attributes.get("root", ""), child.attributes["extension"])
+        for child in node.children
+        if child.tag == "id" and child.attributes.get("extension")
+    }
 
 
 def parties(root: Root) -> dict[str, list[Node]]:
@@ -87,9 +105,22 @@ def parties(root: Root) -> dict[str, list[Node]]:
     result: dict[str, list[Node]] = {kind: [] for kind in PARTIES}
     known: dict[tuple[str, str], tuple[Node, dict[Signature, Node]]] = {}
     twins: dict[int, int] = {}
+    patients = [
+        role for target in root.named.get("recordTarget", ()) for role in target.named.get("patientRole", ())
+    ]
+    numbers = {number for role in patients for number in _numbers(role)}
+    known_of_patient: dict[Signature, Node] | None = None
     for node in root.walk():
         kind = _kind(node)
         if not kind:
+            continue
+        if kind == "Person" and numbers and not numbers.isdisjoint(_numbers(node)):
+            node.key = PATIENT
+            if known_of_patient is None:
+                known_of_patient = {signature(each): each for role in patients for each in role.walk()}
+            for each in node.walk():
+                if (first := known_of_patient.get(signature(each))) is not None:
+                    _pair(each, first, twins)
             continue
         node.key = key = identity(node)
         entry = known.get((kind, key))

@@ -157,8 +157,8 @@ class Document:
             return []
         texts, declared = unread(self.root, applied)
         issues = [
-            new_issue("FB-CDA-005", f"no rule represents {text}", f"{self.locator}:{line}")
-            for text, line in texts
+            new_issue("FB-CDA-005", f"no rule represents {text}", f"{self.locator}:{place}")
+            for text, place in texts
         ]
         issues += [
             new_issue("FB-CDA-007", f"the narrative has no element {target}", self.locator)

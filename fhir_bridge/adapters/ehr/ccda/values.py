@@ -8,6 +8,7 @@ from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.ccda.intervals import limits, open_ends, time_limits, unrepresented
 from fhir_bridge.adapters.ehr.ccda.node import MIXED, Node, plain
+from fhir_bridge.adapters.ehr.ccda.unreadable import is_inverted
 from fhir_bridge.fhir.datatypes import Address, ContactPoint, HumanName, Period, Quantity, Range, Ratio
 from fhir_bridge.mapping import Context, function
 from fhir_bridge.mapping.functions.quantities import quantity
@@ -304,6 +305,9 @@ def extent(ctx: Context, x: Any) -> Any:
     for node in items(x):
         low, high = node.get("low"), node.get("high")
         if low.__class__ is Node and high.__class__ is Node:
+            if is_inverted(node):
+                ctx.flag("FB-CDA-011", f"the low of {node.tag} is above its high")
+                return None
             bounds = {name: _bound(ctx, part) for name, part in (("low", low), ("high", high))}
             open_ends(ctx, node)
             return Range({name: bound for name, bound in bounds.items() if bound}) or None
