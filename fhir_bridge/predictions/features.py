@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
 from fhir_bridge.predictions.archived_instances import Instances, from_endpoints
-from fhir_bridge.predictions.findings import find_uncoded_drug, is_misdated, statements
+from fhir_bridge.predictions.findings import find_uncoded_drug, is_misdated, is_misdated_statement, statements
 from fhir_bridge.predictions.genome import GENOMIC_CODES, pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     SNOMED,
@@ -38,7 +38,6 @@ from fhir_bridge.predictions.manifest import (
     ViewBlock,
 )
 from fhir_bridge.predictions.manifest_rules import lists_only
-from fhir_bridge.predictions.medications import MEDICATIONS
 from fhir_bridge.predictions.notes import find_note, is_settled
 from fhir_bridge.predictions.record import (
     LONG_AGO,
@@ -52,7 +51,7 @@ from fhir_bridge.predictions.record import (
 )
 from fhir_bridge.predictions.signals import read_signal
 from fhir_bridge.predictions.smoking import SMOKING_CODES, find_smoking
-from fhir_bridge.predictions.times import is_fact
+from fhir_bridge.predictions.times import is_after, is_fact
 from fhir_bridge.predictions.value_sets import (
     ATC,
     ICD10,
@@ -227,7 +226,7 @@ def _condition(item: ConditionBlock, record: PatientRecord, _: FeatureSource) ->
             continue
         if not _is_one(item, statement.concept):
             continue
-        if resource["resourceType"] not in MEDICATIONS and is_misdated(record, resource):
+        if is_misdated_statement(record, resource):
             misdated.append(record.evidence(resource, item.label))
         elif statement.polarity == "absent":
             refuted.append(record.evidence(resource, item.label, "absent"))
@@ -442,8 +441,8 @@ def _column(item: ViewBlock, record: PatientRecord, source: FeatureSource) -> Fe
     resources = [record.patient] if view.resource == "Patient" else record.all(view.resource)
     for resource in filter(is_settled, resources):
         evidence = record.evidence(resource, item.label)
-        misdated = is_misdated(record, resource)
-        if misdated and not is_fact(resource):
+        misdated = is_fact(resource) and is_misdated(record, resource)
+        if not is_fact(resource) and is_after(resource, record.born, record.as_of, record.as_of):
             continue  # what is planned is not yet
         try:
             seen = [

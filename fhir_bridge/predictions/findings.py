@@ -36,6 +36,7 @@ __all__ = [
     "find_undecided_drug",
     "find_unreadable",
     "is_misdated",
+    "is_misdated_statement",
     "is_refuted",
     "onset_of",
     "refuse_unreadable",
@@ -217,9 +218,16 @@ def _counts(record: PatientRecord, statement: Statement, disease: Disease) -> bo
 
 
 def is_misdated(record: PatientRecord, resource: Mapping[str, Any]) -> bool:
-    """Whether a disease or procedure is dated after the run, or after it arrived: nobody could know it then."""
+    """Whether what was so is dated after the run, or after it arrived: nobody could know it then."""
     arrival = moment_of(str(resource.get("meta", {}).get("lastUpdated") or "")) or record.as_of
     return is_after(resource, record.born, min(arrival, record.as_of), record.as_of)
+
+
+def is_misdated_statement(record: PatientRecord, resource: Mapping[str, Any]) -> bool:
+    """The same of a disease, procedure or drug; a drug may be meant for later (`medications`), but not be ordered."""
+    if resource["resourceType"] in MEDICATIONS:
+        return is_after(resource, record.born, None, record.as_of)
+    return is_misdated(record, resource)
 
 
 def _stated(record: PatientRecord, disease: Disease) -> Iterator[Statement]:
@@ -235,9 +243,7 @@ def _stated(record: PatientRecord, disease: Disease) -> Iterator[Statement]:
             and disease.stated_by(statement)
             and _counts(record, statement, disease)
         ):
-            if statement.resource["resourceType"] not in MEDICATIONS and is_misdated(
-                record, statement.resource
-            ):
+            if is_misdated_statement(record, statement.resource):
                 misdated = statement.resource
             else:
                 yield statement

@@ -192,12 +192,12 @@ def has_time(resource: Mapping[str, Any], born: str) -> bool:
     return bool(several)
 
 
-def is_after(resource: Mapping[str, Any], born: str, began: datetime, written: datetime) -> bool:
+def is_after(resource: Mapping[str, Any], born: str, began: datetime | None, written: datetime) -> bool:
     """Whether what it states surely began after one moment, or was written down after another.
 
-    A day may be ahead by `AHEAD`, a time by `CLOCKS`.
+    A day may be ahead by `AHEAD`, a time by `CLOCKS`. began: None where it may begin at any time.
     """
-    return any(_is_beyond(span, began) for span in starts_of(resource, born)) or any(
+    return any(began is not None and _is_beyond(span, began) for span in starts_of(resource, born)) or any(
         _is_beyond(span, written) for span in _written(resource)
     )
 

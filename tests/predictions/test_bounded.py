@@ -43,8 +43,8 @@ def model(ward: Ward, *inputs: dict[str, Any], make: Callable[[Path], None] = su
     }
     folder = ward.site.parent / "model"
     path = write(folder, manifest(**(document | changes)), make)
-    with ward.site.open("a") as file:
-        file.write(f"\n    own-risk: {{enabled: true, model: {path}}}\n")
+    if "own-risk" not in (site := ward.site.read_text()):
+        ward.site.write_text(f"{site}\n    own-risk: {{enabled: true, model: {path}}}\n")
     return path
 
 
@@ -90,6 +90,11 @@ def order(**more: Any) -> dict[str, Any]:
     return {"resourceType": "MedicationRequest", "status": "active", "intent": "order"} | drug | more
 
 
+def taken(period: dict[str, str]) -> dict[str, Any]:
+    drug = {"medicationCodeableConcept": concept("http://www.whocc.no/atc", "C10AA01")}
+    return {"resourceType": "MedicationStatement", "status": "active", "effectivePeriod": period} | drug
+
+
 KINDS = ("Encounter", "Condition", "Procedure", "MedicationRequest")
 
 
@@ -132,11 +137,13 @@ def test_a_view_sees_nothing_that_came_later(ward: Ward) -> None:
 
 
 def test_what_arrived_and_is_dated_later_is_refused_and_what_is_planned_is_not_seen(ward: Ward) -> None:
-    path = counting(ward, "Encounter", "Condition")
+    path = counting(ward, "Encounter", "Condition", "MedicationStatement", "MedicationRequest")
     ward.load(
         {
             "wrong": [visit(LATER)],
             "booked": [visit(LATER, status="planned"), visit("2020-02-03")],
+            "plan": [taken({"start": LATER}), taken({"start": "2021-02-03"})],
+            "order": [order(authoredOn=LATER)],
             "onset": [diagnosis("icd", "E11.9", onsetDateTime=None, onsetAge=YEARS | {"value": 99})],
             "range": [
                 diagnosis("icd", "E11.9", onsetDateTime=None, onsetRange={"low": YEARS | {"value": 99}})
@@ -144,14 +151,19 @@ def test_what_arrived_and_is_dated_later_is_refused_and_what_is_planned_is_not_s
         }
     )
     said = ward.ask("own-risk")
-    assert said["booked"].value == 1
-    for name, kind in (("wrong", "encounter"), ("onset", "condition"), ("range", "condition")):
+    assert said["booked"].value == said["plan"].value == 1
+    refused = {"wrong": "Encounter", "onset": "Condition", "range": "Condition", "order": "MedicationRequest"}
+    for name, kind in refused.items():
         assert said[name].value is None
-        assert f"{kind} is dated after this run: {kind.title()}/" in said[name].text, said[name].text
+        assert f"{kind.lower()} is dated after this run: {kind}/" in said[name].text, said[name].text
     # Of what was so, training data say the same as the answer.
     yesterday = (datetime.now(UTC) - timedelta(minutes=1)).isoformat(timespec="seconds")
     found = rows(ward, path, yesterday, code=1)
-    assert {row["patient"]: row["encounter"] for row in found} == {"booked": 1}
+    assert {row["patient"]: row["encounter"] for row in found} == {"booked": 1, "plan": 0}
+    model(ward, {"name": "statin", "type": "condition", "codes": ["atc|C10AA*"], "absent": 0})
+    said = ward.ask("own-risk", "plan", "order")
+    assert said["plan"].value == 1
+    assert "statin is dated after this run: MedicationRequest/" in said["order"].text
 
 
 def test_of_what_was_going_on_the_end_is_not_known(ward: Ward) -> None:

@@ -269,6 +269,12 @@ def test_an_answer_that_can_not_be_is_a_failure_with_its_reason(name: str, tmp_p
     assert reason in failed
 
 
+def one_wide(path: Path) -> None:
+    node = helper.make_node("Identity", ["x"], ["risk"])
+    x, y = (helper.make_tensor_value_info(name, TensorProto.FLOAT, [None, 1]) for name in ("x", "risk"))
+    save(helper.make_graph([node], "one", [x], [y]), path)
+
+
 SHAPED = output(kind="probability", index=7)
 
 
@@ -293,6 +299,7 @@ SHAPED = output(kind="probability", index=7)
             None,
             "is 3 values a patient, and model.yaml gives 1",
         ),
+        ({}, one_wide, "is one value a patient, and model.yaml gives 3"),
         ({"tensors": [{"name": "x", "inputs": ["age"], "shape": [2]}]}, None, "are 1 values, and its shape"),
         ({"tensors": [{"name": "y", "inputs": ["age"]}]}, None, "its inputs are x"),
         ({"output": output(kind="probability")}, answers_once, "no row for each patient"),

@@ -71,6 +71,7 @@ def test_who_is_nobody_here_is_said_and_added(monkeypatch: pytest.MonkeyPatch, d
     asyncio.run(load())
     done = add_with(monkeypatch, database_url, "ula", "--fhir-user", "Practitioner/nobody")
     assert (done.returncode, "warning: there is no Practitioner/nobody here" in done.stderr) == (0, True)
+    assert "a review or withdrawal of a model's result is refused until it is loaded" in done.stderr
     assert signs_in(database_url, "ula")
     done = add_with(monkeypatch, database_url, "pat", "--role", "patient", "--patient", "nobody")
     assert (done.returncode, done.stderr.count("there is no Patient/nobody here")) == (0, 1)
