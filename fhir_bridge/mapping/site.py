@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from functools import cached_property
+from copy import deepcopy
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -49,6 +50,14 @@ class IdentityRules(BaseModel):
     default_authority: dict[str, str] = Field(default_factory=dict)
     crosswalk: Path | None = None
     unlinked: Unlinked = "hold"
+
+
+@lru_cache(maxsize=16)
+def _content(text: str) -> Any:
+    """What a site file says; a run loads the same one for each of its parts."""
+    yaml = YAML(typ="safe", pure=True)
+    yaml.max_depth = 100
+    return yaml.load(text)
 
 
 class Site(BaseModel):
@@ -112,10 +121,8 @@ class Site(BaseModel):
         """
         file = Path(path)
         try:
-            yaml = YAML(typ="safe", pure=True)
-            yaml.max_depth = 100
             text = file.read_text(encoding="utf-8-sig")
-            content = yaml.load(text)
+            content = deepcopy(_content(text))
         except OSError as error:
             raise SiteError(f"{file}: the site file can't be read: {error.strerror}") from error
         except (YAMLError, UnicodeDecodeError) as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import importlib.metadata
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
@@ -184,9 +185,15 @@ def _folders(folders: Iterable[Path]) -> str:
 
 # Sorted: the file system's order differs from machine to machine.
 def _lines(folder: Path) -> Iterator[bytes]:
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and "__pycache__" not in path.parts:
-            yield f"{path.relative_to(folder).as_posix()}\0{content_hash(path)}".encode()
+    paths = []
+    for location, folders, files in os.walk(folder):
+        folders[:] = [name for name in folders if name != "__pycache__"]
+        inside = Path(location).relative_to(folder).parts
+        paths += [(*inside, name) for name in files]
+    for parts in sorted(paths):
+        path = folder.joinpath(*parts)
+        if path.is_file():
+            yield f"{'/'.join(parts)}\0{content_hash(path)}".encode()
 
 
 def _packages(paths: Iterable[Path]) -> str:

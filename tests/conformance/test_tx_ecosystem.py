@@ -9,7 +9,6 @@ import pytest
 from tests.conformance.tx.http import Asker, serving
 from tests.conformance.tx.report import PAGE, REASONS, table, written
 from tests.conformance.tx.run import Result, run
-from tests.server.conftest import free_port
 
 
 @pytest.fixture(scope="module")
@@ -77,7 +76,7 @@ SAMPLE = {
 def test_over_http_the_answers_are_the_same(
     written: bool, results: list[Result], suite: Path, database_url: str
 ) -> None:
-    with serving(database_url, free_port()) as client:
+    with serving(database_url) as client:
         served = list(run(suite, SAMPLE, Asker(client, written=written)))
     missed = {
         result.case.key for result in served if result.difference is not None and result.case.content is None

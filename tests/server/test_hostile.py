@@ -134,6 +134,53 @@ def batch(*urls: str) -> bytes:
     return json.dumps({"resourceType": "Bundle", "type": "batch", "entry": entries}).encode()
 
 
+def sent_head(served: Served) -> socket.socket:
+    client = socket.create_connection(("127.0.0.1", served.port))
+    client.settimeout(60)
+    client.sendall(b"GET /fhir/metadata HTTP/1.1\r\nHost: a\r\nX-Slow: ")
+    return client
+
+
+class Lingering:
+    """Clients that send a byte now and then, or nothing, and what each was answered after how many seconds."""
+
+    def __init__(self, served: Served) -> None:
+        self.start = time.monotonic()
+        self._stop = threading.Event()
+        idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(5)]
+        slow = [sent_head(served) for _ in range(5)]
+        self.idle, self.slow = (dict.fromkeys(clients) for clients in (idle, slow))
+        self._threads = [threading.Thread(target=self._trickle, args=(slow,))]
+        for results in (self.idle, self.slow):
+            self._threads += [threading.Thread(target=self._read, args=(results, one)) for one in results]
+        for thread in self._threads:
+            thread.start()
+
+    def _trickle(self, clients: list[socket.socket]) -> None:
+        while not self._stop.wait(0.5):
+            for client in clients:
+                with contextlib.suppress(OSError):
+                    client.sendall(b"a")
+
+    def _read(self, results: dict[socket.socket, tuple[bytes, float] | None], client: socket.socket) -> None:
+        results[client] = answered(client), time.monotonic() - self.start
+
+    def wait(self) -> None:
+        """Until all are hung up on."""
+        for thread in self._threads[1:]:
+            thread.join()
+        self._stop.set()
+        self._threads[0].join()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def lingering(served: Served) -> Iterator[Lingering]:
+    """They are there while all else is asked; the last test looks at what came of them."""
+    clients = Lingering(served)
+    yield clients
+    clients.wait()
+
+
 class TestHangingUp:
     @pytest.mark.parametrize("name", ["robot", "app"])
     def test_a_search_is_cancelled_in_the_database(self, served: Served, name: str) -> None:
@@ -204,39 +251,6 @@ def test_a_batch_of_large_searches_is_answered_in_part(served: Served, name: str
     assert len(answer.content) < 32 * 1024 * 1024
 
 
-def test_heads_that_trickle_and_requests_that_wait_end_in_time(served: Served) -> None:
-    idle = [socket.create_connection(("127.0.0.1", served.port)) for _ in range(5)]
-    slow = [sent_head(served) for _ in range(5)]
-    stop = threading.Event()
-
-    def trickle() -> None:
-        while not stop.wait(0.5):
-            for client in slow:
-                with contextlib.suppress(OSError):
-                    client.sendall(b"a")
-
-    thread = threading.Thread(target=trickle)
-    start = time.monotonic()
-    thread.start()
-    try:
-        assert served.get("metadata").status_code == 200
-        for client in slow:
-            assert answered(client).startswith(b"HTTP/1.1 408 ")
-        for client in idle:
-            assert answered(client) == b""
-    finally:
-        stop.set()
-        thread.join()
-    assert time.monotonic() - start >= 9
-
-
-def sent_head(served: Served) -> socket.socket:
-    client = socket.create_connection(("127.0.0.1", served.port))
-    client.settimeout(60)
-    client.sendall(b"GET /fhir/metadata HTTP/1.1\r\nHost: a\r\nX-Slow: ")
-    return client
-
-
 RAW = [
     (b"GET /fhir/Patient%2Fanna HTTP/1.1", 404),
     (b"GET /fhir//Patient/anna HTTP/1.1", 404),
@@ -303,3 +317,12 @@ class TestGuessing:
             assert served.get("Condition/x").status_code == 401
         time.sleep(0.5)
         assert audited(served, "401 FB-SMART-001") - before <= 2  # one in each worker, for this minute
+
+
+def test_heads_that_trickle_and_requests_that_wait_end_in_time(served: Served, lingering: Lingering) -> None:
+    lingering.wait()
+    results = [*lingering.slow.values(), *lingering.idle.values()]
+    assert all(result is not None and result[1] >= 9 for result in results), results
+    assert all(result is not None and result[0].startswith(b"HTTP/1.1 408 ") for result in results[:5])
+    assert [result is not None and result[0] for result in results[5:]] == [b""] * 5
+    assert served.get("metadata").status_code == 200

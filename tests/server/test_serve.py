@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -76,50 +77,17 @@ def all_ended(family: list[psutil.Process]) -> bool:
     return not alive
 
 
-def test_two_workers_serve_are_left_alone_while_silent_are_replaced_and_drained(database_url: str) -> None:
+@pytest.fixture(scope="module", autouse=True)
+def silent(database_url: str) -> Iterator[tuple[Served, set[int], float]]:
+    """A server, its two workers, and since when these are stopped: while the other tests run."""
     with serving(database_url, workers=2, copied=False, auth="none") as served:
-        first = until_serving(served, 2)
-        for pid in first:
+        workers = until_serving(served, 2)
+        for pid in workers:
             os.kill(pid, signal.SIGSTOP)
-        time.sleep(7)  # longer than uvicorn's supervisor waits for an answer
-        for pid in first:
-            os.kill(pid, signal.SIGCONT)
-        assert served.get("metadata").json()["resourceType"] == "CapabilityStatement"
-        assert until_serving(served, 2) == first
-
-        lost = min(first)
-        os.kill(lost, signal.SIGKILL)
-        psutil.wait_procs([psutil.Process(lost)] if psutil.pid_exists(lost) else [], timeout=30)
-        after = until_serving(served, 2)
-        assert first - {lost} < after
-
-        family = psutil.Process(served.process.pid).children(recursive=True)
-        assert _stored_while_stopping(served) == 201
-        assert served.process.wait(PATIENCE) == 0
-        assert all_ended(family)
-    assert (
-        served.said().count(f"Ready: FHIR at {served.base}, listening on 127.0.0.1 port {served.port}.\n")
-        == 1
-    )
-    assert "NO AUTHORIZATION" in served.said()
-    assert "Traceback" not in served.said()
-    assert served.said().count("ended (signal 9); another starts in 0.5 seconds") == 1
-    assert "killed" not in served.said()
-
-
-def _stored_while_stopping(served: Served) -> int:
-    """The status of a create whose body is on its way when SIGTERM comes."""
-    body = b'{"resourceType":"Basic","code":{"text":"x"}}'
-
-    def slow() -> Iterator[bytes]:
-        yield body[:10]
-        time.sleep(0.5)
-        served.process.send_signal(signal.SIGTERM)
-        time.sleep(0.5)
-        yield body[10:]
-
-    headers = {"Content-Type": "application/fhir+json", "Content-Length": str(len(body))}
-    return httpx.post(f"{served.base}/Basic", content=slow(), headers=headers, timeout=30).status_code
+        yield served, workers, time.monotonic()
+        for pid in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
 
 def test_one_worker_has_a_background_worker_that_is_replaced_and_ends_with_it(database_url: str) -> None:
@@ -175,6 +143,51 @@ def test_processes_share_what_is_theirs_alone_and_end_with_a_parent_that_is_kill
         served.process.kill()
         served.process.wait(PATIENCE)
         assert all_ended(family)
+
+
+def test_two_workers_serve_are_left_alone_while_silent_are_replaced_and_drained(
+    silent: tuple[Served, set[int], float],
+) -> None:
+    served, first, since = silent
+    time.sleep(max(0.0, since + 7 - time.monotonic()))  # longer than uvicorn's supervisor waits for an answer
+    for pid in first:
+        os.kill(pid, signal.SIGCONT)
+    assert served.get("metadata").json()["resourceType"] == "CapabilityStatement"
+    assert until_serving(served, 2) == first
+
+    lost = min(first)
+    os.kill(lost, signal.SIGKILL)
+    psutil.wait_procs([psutil.Process(lost)] if psutil.pid_exists(lost) else [], timeout=30)
+    after = until_serving(served, 2)
+    assert first - {lost} < after
+
+    family = psutil.Process(served.process.pid).children(recursive=True)
+    assert _stored_while_stopping(served) == 201
+    assert served.process.wait(PATIENCE) == 0
+    assert all_ended(family)
+    assert (
+        served.said().count(f"Ready: FHIR at {served.base}, listening on 127.0.0.1 port {served.port}.\n")
+        == 1
+    )
+    assert "NO AUTHORIZATION" in served.said()
+    assert "Traceback" not in served.said()
+    assert served.said().count("ended (signal 9); another starts in 0.5 seconds") == 1
+    assert "killed" not in served.said()
+
+
+def _stored_while_stopping(served: Served) -> int:
+    """The status of a create whose body is on its way when SIGTERM comes."""
+    body = b'{"resourceType":"Basic","code":{"text":"x"}}'
+
+    def slow() -> Iterator[bytes]:
+        yield body[:10]
+        time.sleep(0.5)
+        served.process.send_signal(signal.SIGTERM)
+        time.sleep(0.5)
+        yield body[10:]
+
+    headers = {"Content-Type": "application/fhir+json", "Content-Length": str(len(body))}
+    return httpx.post(f"{served.base}/Basic", content=slow(), headers=headers, timeout=30).status_code
 
 
 @pytest.mark.soak

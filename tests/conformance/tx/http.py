@@ -8,11 +8,8 @@ program with a PostgreSQL of its own.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -26,6 +23,7 @@ from tests.conformance.tx.answers import Answer, parameters
 from tests.conformance.tx.run import report, run
 from tests.conformance.tx.suite import Case, read
 from tests.patience import PATIENCE
+from tests.server.serving import serving as served
 
 PATHS = {
     "expand": "ValueSet/$expand",
@@ -127,60 +125,28 @@ def _element(extension: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def serving(database_url: str, port: int) -> Iterator[httpx.Client]:
+def serving(database_url: str) -> Iterator[httpx.Client]:
     """The program, serving whoever asks from this machine.
 
     Raises:
         TimeoutError: it does not come up in time.
     """
-    environment = os.environ | {
-        "FHIR_BRIDGE_DATABASE_URL": database_url,
-        "FHIR_BRIDGE_PORT": str(port),
-        "FHIR_BRIDGE_AUTH": "none",
-        "FHIR_BRIDGE_PAGES": "false",
-        "FHIR_BRIDGE_PLUGINS": "builtin",
-    }
-    command = [sys.executable, "-m", "fhir_bridge.cli", "serve"]
+    headers = {"Accept": "application/fhir+json", "Content-Type": "application/fhir+json"}
     with (
-        subprocess.Popen(
-            command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        ) as process,
-        httpx.Client(
-            base_url=f"http://127.0.0.1:{port}/fhir/",
-            timeout=PATIENCE,
-            headers={"Accept": "application/fhir+json", "Content-Type": "application/fhir+json"},
-        ) as client,
+        served(database_url, auth="none") as program,
+        httpx.Client(base_url=f"{program.base}/", timeout=PATIENCE, headers=headers) as client,
     ):
-        try:
-            _await(client)
-            yield client
-        finally:
-            process.terminate()
-            process.wait(PATIENCE)
-
-
-def _await(client: httpx.Client) -> None:
-    end = time.monotonic() + PATIENCE
-    while time.monotonic() < end:
-        try:
-            if client.get("metadata").is_success:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.2)
-    raise TimeoutError("the server did not come up")
+        yield client
 
 
 def main(arguments: list[str]) -> None:
     """Start a database and the server, ask, print counts and differences."""
-    from tests.server.conftest import free_port
-
     root, *only = [argument for argument in arguments if not argument.startswith("--")]
     with tempfile.TemporaryDirectory() as folder:
         database = EmbeddedServer.start(Path(folder) / "pg", settings={"fsync": "off"})
         try:
             upgrade(database.url("postgres"))
-            with serving(database.url("postgres"), free_port()) as client:
+            with serving(database.url("postgres")) as client:
                 ask = Asker(client, written="--written" in arguments)
                 report(run(Path(root), set(only), ask), show="--show" in arguments)
         finally:
