@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.meanings import UNKNOWN, no_allergy
 from fhir_bridge.workshop.first_mapping.order_rules import OrderWriter
 from fhir_bridge.workshop.first_mapping.people import depends_on
@@ -19,6 +21,10 @@ from fhir_bridge.workshop.first_mapping.writing import listed, quoted
 __all__ = ["AroundRules"]
 
 _CLINICAL: Final = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+_OF_COVER: Final = re.compile(
+    r"plan|class|klasse|\b(typ|type|tipo|kind|art|status|category|group|product|regimen|financiacion)\b|\w(art|typ|status)\b|convenio|convenzione"
+)
+"""Names of columns of what kind an insurance is, beside one of who pays."""
 _BACKGROUND: Final = ("race", "ethnicity", "occupation")
 """What is known of a person and has no element in R4's Patient: an Observation of social history each."""
 
@@ -62,7 +68,8 @@ class AroundRules(OrderWriter):
         yield self._rule("coverage")
         yield f"  when: {quoted(here)}"
         yield "  as: Coverage"
-        kinds = [g for g in payers if g is not payer][:1]
+        others = [g for g in payers if g is not payer and _OF_COVER.search(tokens(g.name))]
+        kinds = (self._all("coverage-type") or others)[:1]
         parts = [self._cell(patient), here, *(self._cell(g, "Coverage.type") + "?" for g in kinds)]
         parts += [self._cell(g) + "?" for g in self._numbers_of_cover]
         yield f"  key: [{', '.join(map(quoted, parts))}]"

@@ -69,7 +69,7 @@ def by_cells(sample: Sample, guesses: list[Guess]) -> None:
     )
     drugs = bool(roles & {"drug", "vaccine"} or subjects & {"drug", "vaccine"})
     results = "value" in roles
-    visits = bool(roles & {"admitted", "discharged"})
+    visits = bool(roles & {"admitted", "discharged", "encounter-id"})
     tests: list[tuple[str, bool, Callable[[Sequence[str]], bool], str]] = [
         ("class", visits, _are_stays, "what class of visit it is"),
         ("certainty", diseases, _known(CERTAINTY), "how sure it is"),

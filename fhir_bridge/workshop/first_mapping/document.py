@@ -213,6 +213,7 @@ _WAYS: Final = (
         ("exemption",),
         "is it what exempts the patient from paying (Coverage.costToBeneficiary.exception), who pays (Coverage.payor), or not wanted",
     ),
+    (("coverage-type",), "is it the kind of an insurance (Coverage.type), whose payor no column names"),
     (
         ("historical",),
         "is it who or what the information is from (AllergyIntolerance.asserter, MedicationStatement.informationSource, "
@@ -302,6 +303,11 @@ _WAYS: Final = (
     (("device",), "is it the device used (Device, Observation.device, Procedure.usedReference)"),
     (("sex",), "which code of Patient.gender has each word"),
     (("status",), "of what does it say the status, and which code of `status` has each word"),
+    (
+        ("alarm-limit",),
+        "is it a limit at which a device or a laboratory alarms, as is assumed (not wanted, or a referenceRange whose type says so), "
+        "or of what is normal (Observation.referenceRange)",
+    ),
     (("money",), "is it what the patient pays (Coverage.costToBeneficiary), a price, or not wanted in FHIR"),
     (
         ("inactive",),

@@ -11,6 +11,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.main_diagnosis import MainDiagnosisWriter
+from fhir_bridge.workshop.first_mapping.named import STAY
 from fhir_bridge.workshop.first_mapping.parts import ASKED, ATTENDED, did, part_of, participation
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.spans import days_of
@@ -22,12 +23,12 @@ _SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
 _CLASSES: Final = {
     "OBSENC": r"\bobs",
-    "EMER": r"emer|urgent|notfall|urgenc|urgenz|pronto|^(e|ed|er|ae|a&e|na|su)$|passage",
+    "EMER": r"emer|urgent|notfall|urgenc|urgenz|pronto|^(e|ed|er|ae|a&e|na|su|ps)$|passage",
     "HH": r"home|domicil|haus(besuch|lich)",
     "VR": r"virt|tele|video",
     "SS": r"^(dh|ds|hj|hdj|hp)$|day[ -](hospital|surgery|admission|care)|regular (day|night)|dagbehandeling|dagverpleging|day attender|day unit|hospital de d[ií]a|dagopname|day ?case|day ?(patient|surgery)|tages|teilstat|day hosp|hospital de jour|hôpital de jour|short stay|vor-|vorstat|nachstat",
     "AMB": r"amb|outpat|office|wellness|poli|extern|consult|clinic|^(o|op|a|amb|c)$",
-    "IMP": r"inp|station|hospital|ward|ricover|ingres|acute|elective|^(i|ip|s|h|ip|d)$|skilled|snf|hospice|vollstat|ordinari|ordinary|overnight|admission|admitted|aufnahme|opname|hospitalis|^(ro|hc)$|klinisch",
+    "IMP": r"inp|station|hospital|ward|ricover|ingres|acute|elective|^(i|ip|s|h|ip|d)$|skilled|snf|hospice|vollstat|ordinari|^ric(\.|ov\.?)?$|ordinary|overnight|admission|admitted|aufnahme|opname|hospitalis|^(ro|hc)$|klinisch",
 }
 
 
@@ -52,10 +53,6 @@ _LETTERS: Final = 3
 """Shorter cells are codes and no names."""
 _LISTED: Final = frozenset("Condition AllergyIntolerance MedicationRequest MedicationStatement".split())
 """What is listed at a visit and has times of its own."""
-_NOBODY: Final = re.compile(
-    r"(?i)selbst\w*|self.*|zelf\w*|spontan\w*|auto ?(referral|derivad[oa])|propia iniciativa|voluntari\w*|outside|extern\w*|kein\w*|none|nessuno|ninguno|aucun|geen|patient|walk[- ]?in|-+"
-)
-"""Words in columns of who referred the patient that are no person."""
 _DISPOSITIONS: Final = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
 _ENDS: Final = (
     ("exp", re.compile(
@@ -70,6 +67,21 @@ _ENDS: Final = (
 _ABSENT: Final = (
     "{extension: [{url: http://hl7.org/fhir/StructureDefinition/data-absent-reason, valueCode: unknown}]}"
 )
+
+
+_OPEN: Final = frozenset("category text display insurer coverage-type encounter-type admit-source".split())
+"""Roles of columns that may say the class of visits as well."""
+_FEW_CLASSES: Final = 12
+_REGIME: Final = re.compile(
+    r"\b(regime|setting|ambito|encounter class|patient class|care setting|aufenthaltsart|behandlungsart|fallart|versorgungsform|erogazione|"
+    r"prise en charge|modalidad asistencial|ambito asistencial)\b"
+)
+"""Names of columns of how a patient is cared for."""
+
+
+def _class_of(word: str) -> str:
+    """The class of visits that a word means; nothing where none is known."""
+    return next((code for code, pattern in _CLASSES.items() if re.search(pattern, word.casefold())), "")
 
 
 class EncounterRule(MainDiagnosisWriter):
@@ -234,23 +246,12 @@ class EncounterRule(MainDiagnosisWriter):
         ]
         yield from listed(
             "participant",
-            [
-                f"{{when: {quoted(self._somebody(g))}, {item[1:]}"
-                for g, item in zip(people, items, strict=True)
-            ],
+            [f"{{when: {quoted(self._cell(g))}, {item[1:]}" for g, item in zip(people, items, strict=True)],
         )
 
     def _referred(self, guess: Guess) -> bool:
         """Whether a person referred the patient, by no order that has them as its requester."""
         return participation(guess) == "REF" and not self._plan.request
-
-    def _somebody(self, guess: Guess) -> str:
-        """The condition of cells that are of somebody: who came by themselves was referred by nobody, which is asked."""
-        nobody = sorted({v for v in self._values(guess) if _NOBODY.fullmatch(v)})
-        if not nobody or participation(guess) != "REF":
-            return self._cell(guess)
-        self._ask(f"{guess.column}: {', '.join(nobody)} is taken for nobody: is it?")
-        return f"{self._cell(guess)} and not ({self._cell(guess)} in [{', '.join(map(literal, nobody))}])"
 
     @staticmethod
     def _part(guess: Guess) -> str:
@@ -339,6 +340,14 @@ class EncounterRule(MainDiagnosisWriter):
                 self._ask("the class of every visit is taken for emergency (EMER): is it?")
                 yield f"  class: {{system: {_SYSTEM}, code: EMER}}"
                 return
+            perhaps = [guess.column for guess in self._readable if self._may_say_class(guess)]
+            if perhaps:
+                self._ask(
+                    f"{', '.join(perhaps)}: does it say the class of the visit (Encounter.class: inpatient IMP, ambulatory AMB, "
+                    "emergency EMER)? The visits have none until that is known"
+                )
+                yield f"  class: {_ABSENT}"
+                return
             if self._one("disposition", "admit-source", "los", "ward") is not None:
                 self._ask("the class of every visit is taken for inpatient (IMP): is it?")
                 yield f"  class: {{system: {_SYSTEM}, code: IMP}}"
@@ -348,10 +357,10 @@ class EncounterRule(MainDiagnosisWriter):
             return
         place = self._sample.columns.index(kind.column)
         yield f"  class:\n    match: {quoted(self._cell(kind, 'Encounter.class'))}"
-        for word in dict.fromkeys(self._sample.values(place)):
-            code = next(
-                (code for code, pattern in _CLASSES.items() if re.search(pattern, word.casefold())), ""
-            )
+        classes = {word: _class_of(word) for word in self._sample.values(place)}
+        if any(not code for word, code in classes.items() if len(word) < _LETTERS):
+            classes = {word: "" if len(word) < _LETTERS else code for word, code in classes.items()}
+        for word, code in classes.items():
             if not code and self._stays_overnight(kind, word):
                 code = "IMP"
                 self._ask(
@@ -361,11 +370,19 @@ class EncounterRule(MainDiagnosisWriter):
                 self._ask(
                     f"{kind.column}: which class of visit (Encounter.class) is {word!r}? It is kept as text"
                 )
-            elif len(word) < 3:
+            elif len(word) <= _LETTERS:
                 self._ask(f"{kind.column}: {word!r} is taken for {code} (Encounter.class): is it?")
             here = quoted("=" + self._cell(kind))
             yield f"    {quoted(word)}: {f'{{system: {_SYSTEM}, code: {code}}}' if code else f'{{display: {here}}}'}"
         yield f"    empty: {_ABSENT}\n    else: flag"
+
+    def _may_say_class(self, guess: Guess) -> bool:
+        """Whether a column may say the class of visits, by its name or by two of its words."""
+        if guess.role not in _OPEN or guess.of or guess.measure or not 1 < guess.distinct <= _FEW_CLASSES:
+            return False
+        words = {value.casefold() for value in self._values(guess)}
+        known = {_class_of(word) for word in words if STAY.fullmatch(word)} - {""}
+        return len(known) > 1 or bool(_REGIME.search(tokens(guess.name)))
 
     def _stays_overnight(self, kind: Guess, word: str) -> bool:
         """Whether nearly all stays of a class end on a later day than they began."""

@@ -201,7 +201,9 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules, VaccineWriter):
             [] if kind != "Immunization" else [g for g in self._all("refused") if not g.words]
         )
         if reasons:
-            value = f"{{text: {quoted('=' + self._cell(reasons[0], kind + '.statusReason'))}}}"
+            undone = self._undone(kind)
+            only = f"when: {quoted(undone)}, " if " and " in undone else ""
+            value = f"{{{only}text: {quoted('=' + self._cell(reasons[0], kind + '.statusReason'))}}}"
             many = kind in ("MedicationStatement", "MedicationAdministration")
             yield f"  statusReason: {f'[{value}]' if many else value}"
 

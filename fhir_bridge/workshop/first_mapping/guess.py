@@ -25,6 +25,7 @@ class Guess:
         clock: of a date, the time of day that stands in a column of its own.
         until: of a date with a time of day, the time of day at which what began then ended.
         phase: of a measurement, `before` or `after`, as its name says.
+        place: of a pressure that is not the body's, the vessel or chamber that it is measured in.
         plain: of a date that the language reads without, its format, which it takes with a time of day.
         words: of truth values yes and no, of a sex the code of each.
         missing: cells that stand for no value, as they are written; `local` those that do so in this column alone.
@@ -57,6 +58,7 @@ class Guess:
     clock: Guess | None = None
     until: Guess | None = None
     phase: str = ""
+    place: str = ""
     plain: str = ""
     words: dict[str, str] = field(default_factory=dict)
     missing: tuple[str, ...] = ()
@@ -115,5 +117,6 @@ class Guess:
             "finding-date": "a date that is a finding",
             "again": "another column again",
             "specimen-id": "the number of a sample",
+            "coverage-type": "the kind of an insurance",
             "other-person": "about another person than the patient",
         }.get(self.role, self.role)

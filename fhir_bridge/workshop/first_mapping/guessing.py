@@ -8,7 +8,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping import headers
 from fhir_bridge.workshop.first_mapping.dates import as_clock, as_date
 from fhir_bridge.workshop.first_mapping.guess import Guess
-from fhir_bridge.workshop.first_mapping.lexicon import Role, fitting_roles, role_named, tokens
+from fhir_bridge.workshop.first_mapping.lexicon import Role, fitting_roles, role_named, slots, tokens
 from fhir_bridge.workshop.first_mapping.named import (
     DURATIONS,
     QUANTITIES,
@@ -126,7 +126,34 @@ _DENIAL: Final = re.compile(r"(?i)(not|nicht|non|no) ")
 """How words begin that say of an event that it was not."""
 
 
+_TWO: Final = 2
+_WHO_AND_WHERE: Final = frozenset(
+    "provider provider-id gp ward organization organization-id device insurer specialty".split()
+)
+"""Roles of people and places, whose time is none of them."""
+
+
 def _fits(column: str) -> tuple[tuple[float, str], ...]:
     whole = fitting_roles(tokens(column))
     bare = fitting_roles(tokens(headers.bare(column)))
-    return whole if whole and (not bare or whole[0][0] >= bare[0][0]) else bare
+    if is_time(column):  # `Physician minutes` are no physician
+        bare = tuple(fit for fit in bare if fit[1] not in _WHO_AND_WHERE)
+    best = whole if whole and (not bare or whole[0][0] >= bare[0][0]) else bare
+    if best and best[0][1] != "encounter-id" and _numbers_visits(column):
+        return (best[0][0], "encounter-id"), *best
+    return best
+
+
+_OF_VISITS: Final = frozenset(("encounter", "admission"))
+_NUMBER: Final = re.compile(r"(nr|no|num|nbr|id|nummer|number|csn|key)$")
+
+
+def _numbers_visits(column: str) -> bool:
+    """Whether a place stands before the identifier of a visit: `ICU Admission ID`; `Admission Ward ID` is a place's."""
+    parts = slots(tokens(column))
+    last = parts[-1] if parts else None
+    if last is None or not parts[0].concepts & {"ward", "organization", "specialty"}:
+        return False
+    if last.concepts & _OF_VISITS:
+        return len(parts) == _TWO and bool(_NUMBER.search(last.text))
+    return len(parts) == _TWO + 1 and "id" in last.concepts and bool(parts[1].concepts & _OF_VISITS)

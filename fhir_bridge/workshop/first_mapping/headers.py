@@ -41,6 +41,8 @@ def language_of(columns: tuple[str, ...]) -> str:
 
 
 _BRACKETED: Final = re.compile(r"\s*[(\[]([^()\[\]]+)[)\]]\s*$")
+_PART: Final = re.compile(r"(?i)\b(pap?|rv|lv|ao|bp|rr|abp|art|nibp|ta|pressure)[ ._-]*[(\[][sdm][)\]]\s*$")
+"""Names of pressures with the part of the beat in brackets, which is no unit: `PA (s)`."""
 _SUFFIXES: Final = frozenset(
     "kg cm mm mmhg bpm lpm mgy gycm mg g ml dl ug ng pg mmol umol nmol mol iu miu meq hours hour hrs hr days day weeks months years "
     "year yrs min minutes sec seconds ms percent pct celsius fahrenheit mgdl mmoll gdl mgg".split()
@@ -64,11 +66,15 @@ _JOINED: Final = re.compile(r"(?i)^(?:wt|weight|ht|height|bmi|size)(kg|cm|mm|m2)
 @lru_cache(5_000)
 def _without_unit(name: str) -> tuple[str, str]:
     match = _BRACKETED.search(name)
-    if match and (
-        ucum_of(match[1].strip())
-        or "/" in match[1]
-        or match[1].strip() in _SYMBOLS
-        or match[1].strip().casefold() in _SPELT
+    if (
+        match
+        and not _PART.search(name)
+        and (
+            ucum_of(match[1].strip())
+            or "/" in match[1]
+            or match[1].strip() in _SYMBOLS
+            or match[1].strip().casefold() in _SPELT
+        )
     ):
         return name[: match.start()], match[1].strip()
     last = name.rsplit(" ", 1)

@@ -261,7 +261,7 @@ def _is_yes_and_no(values: Sequence[str]) -> bool:
 
 
 STAY: Final = re.compile(
-    r"ro|dh|ds|(ricovero )?ordinario|ricovero|(in )?regime ordinario|day[ -]?(hospital|surgery|service)|ambulatoriale|hospitalisation( complete| complète)?|"
+    r"ro|dh|ds|ric|ricov|amb|ps|pronto soccorso|(ricovero )?ordinario|ricovero|(in )?regime ordinario|day[ -]?(hospital|surgery|service)|ambulatoriale|hospitalisation( complete| complète)?|"
     r"hospitali[sz]aci[oó]n|hospital de d[ií]a|h[oô]pital de jour|ambulatoire|ambulatorio|ambulant|stationär|teilstationär|vollstationär|tagesklinik|"
     r"inpatient|outpatient|day case|s[ée]ance|urgence|urgences|consultation( externe)?|ordinary admission|day ?patient|emergency|observation|dagbehandeling|klinische opname|elective|dagopname|klinisch|poliklinisch|hc|hj|hdj|hp"
 )
@@ -291,7 +291,11 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         guess.role = "name"
         guess.evidence.append("values are names of people")
         return True
-    if role.name == "insurer" and all(STAY.fullmatch(value.casefold()) for value in values):
+    if (
+        role.name == "insurer"
+        and share(values, lambda v: STAY.fullmatch(v.casefold())) >= _MOSTLY
+        and guess.distinct > 1
+    ):
         guess.role = "class"
         guess.evidence.append("values are kinds of stays, not of who pays")
         return True
@@ -343,6 +347,7 @@ def _is_unit(value: str) -> bool:
 
 
 _UNITS: Final = 0.8
+_MOSTLY: Final = 0.6
 
 
 def _contradicts(

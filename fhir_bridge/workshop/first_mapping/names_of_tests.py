@@ -10,6 +10,14 @@ from fhir_bridge.fhir import ucum
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.measures import Measure, is_one, measures_of, variant_of
+from fhir_bridge.workshop.first_mapping.pressures import (
+    PRESSURES,
+    SYSTEMIC,
+    elsewhere,
+    is_elsewhere,
+    is_of_lungs,
+    is_too_high,
+)
 from fhir_bridge.workshop.first_mapping.sentinels import number_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.units import ucum_of
@@ -33,8 +41,11 @@ def codes_of_names(sample: Sample, name: Guess, value: Guess, unit: Guess | None
             )
     if len(rows) > _MOST:
         return {}
+    lungs = is_of_lungs([*sample.columns, *rows], sample.columns)
     return {
-        text: measure for text, results in rows.items() if (measure := _measure(text, results)) is not None
+        text: measure
+        for text, results in rows.items()
+        if (measure := _measure(text, results, lungs=lungs)) is not None
     }
 
 
@@ -57,9 +68,20 @@ def _in_blood(text: str) -> tuple[str, str]:
     return text[prefix.end() :], "Blood" if _WHOLE.match(text) else "Serum or Plasma"
 
 
-def _measure(text: str, results: list[tuple[str, str]]) -> Measure | None:
+def _measure(text: str, results: list[tuple[str, str]], *, lungs: bool) -> Measure | None:
     name, where = _in_blood(text)
     named, share = measures_of(tokens(name))
+    place, part = elsewhere(text, lungs=lungs)
+    if part == "systolic" and is_too_high(
+        text, [n for result, _ in results if (n := number_of(result)) is not None]
+    ):
+        return None
+    if place and part:
+        code = PRESSURES.get(place, {}).get(part)
+        named = ((Measure(*code, "mm[Hg]", 0, 300),),) if code else ()
+        share = 1.0
+    elif is_elsewhere(text) and any(variant.code in SYSTEMIC for group in named for variant in group):
+        return None
     written = Counter(unit for _, unit in results)
     if not named or share < _SURE or len(written) != 1 or _in_capitals(next(iter(written))):
         return None

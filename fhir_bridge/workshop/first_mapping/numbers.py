@@ -25,6 +25,8 @@ __all__ = [
     "states_quantity",
 ]
 
+_NOT_KNOWN: Final = frozenset(("nk", "n/k", "n.k.", "not known"))
+"""What stands for no result, whatever it is a result of."""
 _YEARS: Final = (1900, 2100)
 """Between these a whole number of years is a year, not a duration."""
 
@@ -218,6 +220,13 @@ def _note_sentinels(guess: Guess, none: tuple[str, ...]) -> None:
 
 def as_quantity(guess: Guess, values: list[str]) -> None:
     """Complete a role whose cells are amounts: form, words for no value, unit."""
+    unknown = tuple(sorted({value for value in values if value.casefold() in _NOT_KNOWN}))
+    if unknown and guess.role == "value":
+        guess.missing = (*guess.missing, *unknown)
+        guess.questions.append(
+            f"{guess.column}: {', '.join(unknown)} is taken for no value, not for a finding: is it?"
+        )
+        values = [value for value in values if value not in unknown] or values
     numbers = numbers_in(guess, values, 0.2 if guess.role == "value" else 0.8)
     if numbers is None:
         guess.evidence.append(texts(guess))

@@ -28,6 +28,7 @@ from fhir_bridge.workshop.first_mapping.codes import (
 )  # fmt: skip
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.nobody import kinds_of_cover, nobody
 from fhir_bridge.workshop.first_mapping.pairs import codes_of_names, codes_of_things
 from fhir_bridge.workshop.first_mapping.people import (
     depends_on,
@@ -37,11 +38,12 @@ from fhir_bridge.workshop.first_mapping.people import (
     particles,
     patients,
 )
+from fhir_bridge.workshop.first_mapping.pressures import pressures
 from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
 from fhir_bridge.workshop.first_mapping.selecting import cells_of, of_roles, stated_in
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
-from fhir_bridge.workshop.first_mapping.spans import clocks, concepts_of, spans, within_stays
+from fhir_bridge.workshop.first_mapping.spans import arrivals, clocks, concepts_of, spans, within_stays
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.units import units, units_of_siblings
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
@@ -76,6 +78,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     numbers_of_visits(sample, guesses)
     spans(guesses)
     clocks(sample, guesses)
+    arrivals(sample, guesses)
     within_stays(sample, guesses)
     codes_of_things(sample, guesses)
     _codes_of_texts(sample, guesses)
@@ -85,12 +88,15 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _systems(sample, guesses)
     _doses(guesses)
     units(sample, guesses)
+    pressures(sample, guesses)
     units_of_siblings(guesses)
     _duplicates(guesses)
     _orders(sample, guesses)
     _numbers_of_samples(sample, guesses)
     _vaccinations(sample, guesses)
     _departments(guesses)
+    kinds_of_cover(sample, guesses)
+    nobody(sample, guesses)
     by_cells(sample, guesses)
     repeats(sample, guesses)
     qualifiers(sample, guesses)

@@ -4,17 +4,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.headers import language_of
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.measures import Measure
 from fhir_bridge.workshop.first_mapping.names_of_tests import codes_of_names
+from fhir_bridge.workshop.first_mapping.numbers import is_pressure
 from fhir_bridge.workshop.first_mapping.parts import TOOK, VALIDATED, part_of
+from fhir_bridge.workshop.first_mapping.pressures import is_elsewhere
 from fhir_bridge.workshop.first_mapping.selecting import cells_of
 from fhir_bridge.workshop.first_mapping.statuses import by_word
-from fhir_bridge.workshop.first_mapping.values import LOINC
+from fhir_bridge.workshop.first_mapping.values import LOINC, share
 from fhir_bridge.workshop.first_mapping.writing import VITAL_SIGNS, Writer, cell, listed, literal, quoted
 
 __all__ = ["NUMBER", "ResultRules"]
@@ -39,12 +42,26 @@ _FLAGS: Final = {
     "AA": "aa|critical|critical abnormal|panic|kritisch|**|crit|critique|critico|abnormal panic",
 }
 
+_PAIR: Final = "[0-9]{2,3} ?/ ?[0-9]{2,3}"
+"""An upper and a lower pressure, as an expression of the language."""
+_MOST: Final = 0.8
 _LETTERS: Final = frozenset("h l hh ll a aa n".split())
 """Letters of HL7's table 0078 that results have: a table that has one may have the others in another export."""
 
 
 _SIGNED: Final = re.compile(r"\bauthori[sz]ed")
 """Names of columns of who let a result out; who orders drugs is called so as well."""
+
+
+def _as_a_set(words: Iterable[str], language: str) -> dict[str, str]:
+    """What letters mean beside one another: `A` and `B` are alto and basso, and beside H a B or a T is low; empty for nothing known."""
+    letters = {word for word in words if len(word) == 1 and word.isalpha()}
+    romance = language in ("it", "es", "fr")
+    if "b" in letters and "h" not in letters and "l" not in letters and "a" in letters:
+        return {"a": "H", "b": "L"} if romance else {"a": "", "b": ""}
+    if romance and letters & {"a", "b"} and not letters & {"h", "l"}:
+        return {"a": "", "b": ""}  # alto, or abnormal
+    return {letter: "L" for letter in letters & {"b", "t"} if "h" in letters and "l" not in letters}
 
 
 class ResultRules(Writer):
@@ -85,9 +102,12 @@ class ResultRules(Writer):
             by_name = {}
         elif not timed:  # what R4 asks of vital signs
             by_name = {name: each for name, each in by_name.items() if each.code not in VITAL_SIGNS}
-        yield from self._category(codes, text, by_name)
+        paired = self._pressures(text, value) if timed else []
+        yield from self._category(codes, text, by_name, value, paired)
         if named:
-            yield from self._coded("code", codes, text, "Observation.", extra=self._by_name(text, by_name))
+            extra = [self._by_name(text, by_name, value), self._panel(text, value, paired)]
+            shown = ", ".join(each for each in extra if each)
+            yield from self._coded("code", codes, text, "Observation.", extra=shown)
         else:
             yield f"  code: {{text: {quoted(value.column if value is not None else 'result')}}}"
             self._ask("no column says what was measured: what is it?")
@@ -103,7 +123,7 @@ class ResultRules(Writer):
         yield from self._place()
         yield from self._performers()
         if value is not None:
-            yield from self._value(value, unit)
+            yield from self._value(value, unit, text, paired)
         else:
             yield from self._no_value()
         yield from self._interpretation()
@@ -117,8 +137,38 @@ class ResultRules(Writer):
             unit if unit is not None and unit.of == (value.column if value else "") else None, value
         )
 
-    def _by_name(self, text: Guess | None, measures: dict[str, Measure]) -> str:
-        """The coding of LOINC that the names of tests mean, which is asked."""
+    def _pressures(self, text: Guess | None, value: Guess | None) -> list[str]:
+        """The names of tests whose results are an upper and a lower pressure of the body: `126/83`."""
+        if text is None or value is None:
+            return []
+        names, results = (self._sample.columns.index(g.column) for g in (text, value))
+        cells: dict[str, list[str]] = {}
+        for row in self._sample.rows:
+            if row[results].strip() and row[results].strip() not in value.missing:
+                cells.setdefault(row[names].strip(), []).append(row[results].strip())
+        paired = [name for name, each in cells.items() if name and share(each, is_pressure) >= _MOST]
+        paired = [name for name in paired if not is_elsewhere(name)]
+        if paired:
+            shown = ", ".join(paired)
+            self._ask(
+                f"{text.column}: is {shown} the blood pressure of the body (LOINC 85354-9), as is assumed?"
+            )
+        return paired
+
+    def _is_paired(self, text: Guess, value: Guess, paired: Sequence[str]) -> str:
+        """The condition of rows whose result is two pressures."""
+        known = ", ".join(map(literal, paired))
+        return f"{self._cell(text)} in [{known}] and matches({self._cell(value)}, '{_PAIR}')"
+
+    def _panel(self, text: Guess | None, value: Guess | None, paired: list[str]) -> str:
+        """The coding of a blood pressure."""
+        if text is None or value is None or not paired:
+            return ""
+        display = "Blood pressure panel with all children optional"
+        return f"{{when: {quoted(self._is_paired(text, value, paired))}, system: {LOINC}, code: 85354-9, display: {display}}}"
+
+    def _by_name(self, text: Guess | None, measures: dict[str, Measure], value: Guess | None) -> str:
+        """The coding of LOINC that the names of tests mean, which is asked; R4 asks of vital signs that they have a number."""
         if text is None or not measures:
             return ""
         shown = "; ".join(f"{name} {each.name} (LOINC {each.code})" for name, each in measures.items())
@@ -127,7 +177,14 @@ class ResultRules(Writer):
             f"{quoted(name)}: {{system: {LOINC}, code: {each.code}, display: {quoted(each.name)}}}"
             for name, each in measures.items()
         )
-        return f"{{match: {quoted(self._cell(text))}, {cases}, else: ~}}"
+        here = self._cell(text)
+        vital = [name for name, each in measures.items() if each.code in VITAL_SIGNS]
+        if value is not None and vital:
+            known = ", ".join(map(literal, vital))
+            here = (
+                f"(null if {here} in [{known}] and not matches({self._cell(value)}, '{NUMBER}') else {here})"
+            )
+        return f"{{match: {quoted(here)}, {cases}, else: ~}}"
 
     def _no_value(self) -> Iterator[str]:
         """What stands for a result that no column is known to hold."""
@@ -161,7 +218,14 @@ class ResultRules(Writer):
                 items.append(self._reference("Observation.performer", guess))
         yield from listed("performer", items)
 
-    def _category(self, codes: list[Guess], text: Guess | None, by_name: dict[str, Measure]) -> Iterator[str]:
+    def _category(
+        self,
+        codes: list[Guess],
+        text: Guess | None,
+        by_name: dict[str, Measure],
+        value: Guess | None,
+        paired: list[str],
+    ) -> Iterator[str]:
         """The category: of a column that has R4's codes, and of vital signs, for which R4 asks."""
         entries = []
         for guess in self._guesses:
@@ -185,11 +249,17 @@ class ResultRules(Writer):
         named = sorted(name for name, each in by_name.items() if each.code in VITAL_SIGNS)
         if not entries and named and text is not None:
             known = ", ".join(literal(name) for name in named)
-            condition = quoted(f"{self._cell(text)} in [{known}]")
+            number = f" and matches({self._cell(value)}, '{NUMBER}')" if value is not None else ""
+            condition = quoted(f"{self._cell(text)} in [{known}]{number}")
+            entries.append(f"{{when: {condition}, coding: [{{system: {CATEGORY}, code: vital-signs}}]}}")
+        if text is not None and value is not None and paired:
+            condition = quoted(self._is_paired(text, value, paired))
             entries.append(f"{{when: {condition}, coding: [{{system: {CATEGORY}, code: vital-signs}}]}}")
         yield from listed("category", entries)
 
-    def _value(self, value: Guess, unit: Guess | None) -> Iterator[str]:
+    def _value(
+        self, value: Guess, unit: Guess | None, text: Guess | None = None, paired: Sequence[str] = ()
+    ) -> Iterator[str]:
         stated = (
             self._cell(unit, "Observation.value.unit")
             if unit is not None
@@ -201,10 +271,22 @@ class ResultRules(Writer):
             self.questions.append(f"{value.column}: what unit do the values have?")
         here = self._cell(value, "Observation.value")
         cells = cells_of(self._sample, value)
-        if value.decimal:
+        if value.decimal or paired:
             number = f"matches({here}, '{NUMBER}')"
+            other = f"({self._is_paired(text, value, paired)})" if text is not None and paired else ""
             yield f"  valueQuantity: {quoted(f'=quantity({here}, {stated}) if {number} else null')}"
-            yield f"  valueString: {quoted(f'={here} if not {number} else null')}"
+            but = f" and not {other}" if other else ""
+            yield f"  valueString: {quoted(f'={here} if not {number}{but} else null')}"
+            if other:
+                yield "  component:"
+                for place, code, display in (
+                    (0, "8480-6", "Systolic blood pressure"),
+                    (1, "8462-4", "Diastolic blood pressure"),
+                ):
+                    part = f"split({here}, '/')[{place}] | quantity('mm[Hg]')"
+                    yield f"  - when: {quoted(other)}"
+                    yield f"    code: {{coding: [{{system: {LOINC}, code: {code}, display: {display}}}]}}"
+                    yield f"    valueQuantity: {quoted('=' + part)}"
         elif any(any(c.isdigit() for c in v) for v in cells) or len(set(cells)) > 12:
             yield f"  valueString: {quoted('=' + here)}"
         else:
@@ -219,12 +301,13 @@ class ResultRules(Writer):
         cases, lacking, assumed = [], [], []
         values = self._values(guess)
         words = dict.fromkeys(v.casefold() for v in values)
-        if not guess.words and set(words) & (
-            _LETTERS - {"n"}
+        meant = _as_a_set(words, language_of(self._sample.columns))
+        if (
+            not guess.words and "a" not in meant and set(words) & (_LETTERS - {"n"})
         ):  # other exports have letters that no row here has
             words |= dict.fromkeys(sorted(_LETTERS))
         for word in words:
-            code = known.get(word)
+            code = meant.get(word, known.get(word)) or None
             if guess.words:
                 code = "A" if word == guess.words["true"] else "N"
             if code is None:
@@ -233,7 +316,11 @@ class ResultRules(Writer):
                 cases.append(f"{quoted(word)}: {{coding: [{{system: {_INTERPRETATION}, code: {code}}}]}}")
                 seen = any(word == v.casefold() for v in values)
                 if seen and (
-                    not word.isalpha() or word in ("a", "n") or code in ("HH", "LL", "AA") or guess.words
+                    not word.isalpha()
+                    or word in ("a", "n")
+                    or word in meant
+                    or code in ("HH", "LL", "AA")
+                    or guess.words
                 ):
                     assumed.append(f"{word!r} → {code}")
         if assumed:

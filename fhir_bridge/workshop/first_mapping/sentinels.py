@@ -36,7 +36,7 @@ _UNKNOWN: Final = frozenset(
     "unknown|unbekannt|inconnu|inconnue|unk|sconosciuto|desconocido|not known".split("|")
 )
 _AMONG_NUMBERS: Final = frozenset(
-    "n.d.|n.r.|n/d|n. b.|pending|ausstehend|folgt|en attente|no result|nr|nd|na|nb|nt|ka|nm|nil|nn|err|error|fehlt|fehler|tnp|npl|nc|ni".split(
+    "n.d.|n.r.|n/d|n. b.|pending|ausstehend|folgt|en attente|no result|nr|nd|na|nb|nt|ka|nm|nil|nn|err|error|fehlt|fehler|tnp|npl|nc|ni|nk|n/k|n.k.".split(
         "|"
     )
 )

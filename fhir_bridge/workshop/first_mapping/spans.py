@@ -10,10 +10,10 @@ from typing import Final
 from fhir_bridge.mapping.functions.times import parse
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
-from fhir_bridge.workshop.first_mapping.selecting import first_of
+from fhir_bridge.workshop.first_mapping.selecting import first_of, of_roles
 from fhir_bridge.workshop.first_mapping.table import Sample
 
-__all__ = ["DATES", "clocks", "concepts_of", "days_of", "latest", "spans", "within_stays"]
+__all__ = ["DATES", "arrivals", "clocks", "concepts_of", "days_of", "latest", "spans", "within_stays"]
 
 DATES: Final = frozenset(
     """admitted discharged collected received issued ordered recorded updated expires administered performed diagnosed
@@ -151,6 +151,41 @@ def latest(sample: Sample, dates: list[Guess]) -> Guess | None:
         if len(rows) > 3 and sum(1 for day, others in rows if day >= max(others)) >= 0.95 * len(rows):
             return guess
     return None
+
+
+def arrivals(sample: Sample, guesses: list[Guess]) -> None:
+    """In a table of results the time at which something checked in after it was taken is the sample's and not the patient's."""
+    admitted, collected = of_roles(guesses, "admitted"), first_of(guesses, "collected")
+    if collected is None or not of_roles(guesses, "value", "specimen", "specimen-id"):
+        return
+    if of_roles(guesses, "discharged", "received"):
+        return
+    taken = _times(sample, collected)
+    for guess in admitted:
+        pairs = [(t, a) for t, a in zip(taken, _times(sample, guess), strict=True) if t and a]
+        later = sum(1 for t, a in pairs if t <= a)
+        if len(pairs) > _PAIRS and later >= _NEARLY * len(pairs) and any(t < a for t, a in pairs):
+            guess.role = "received"
+            guess.evidence.append(f"it is after {collected.column}: the sample arrived, not the patient")
+            guess.questions.append(
+                f"{guess.column}: is it when the sample was received (Specimen.receivedTime), as is assumed, since it is after "
+                f"{collected.column}, or when the patient was admitted (Encounter.period)?"
+            )
+            return
+
+
+def _times(sample: Sample, guess: Guess) -> list[str]:
+    """The cells of a date with their time of day as texts that sort; empty where one is none."""
+    place = sample.columns.index(guess.column)
+    cells = []
+    for day, row in zip(_moments(sample, guess), sample.rows, strict=True):
+        clock = re.search(r"\b(\d?\d):(\d\d)", row[place])
+        cells.append(f"{day} {int(clock[1]):02}:{clock[2]}" if day and clock else day)
+    return cells
+
+
+_PAIRS: Final = 3
+_NEARLY: Final = 0.95
 
 
 def within_stays(sample: Sample, guesses: list[Guess]) -> None:

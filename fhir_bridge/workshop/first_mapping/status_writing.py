@@ -10,7 +10,12 @@ from fhir_bridge.workshop.first_mapping.cell_writing import concepts_of, literal
 from fhir_bridge.workshop.first_mapping.date_writing import DateWriter
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
-from fhir_bridge.workshop.first_mapping.statuses import speaks_of_giving, status_codes, unknown_status
+from fhir_bridge.workshop.first_mapping.statuses import (
+    NOTHING_THERE,
+    speaks_of_giving,
+    status_codes,
+    unknown_status,
+)
 
 __all__ = ["StatusWriter"]
 
@@ -27,6 +32,14 @@ _TREATMENTS: Final = frozenset(
     )
 )
 """What may not have happened at all."""
+_NOT_DONE: Final = frozenset(("Immunization", "MedicationAdministration", "Procedure"))
+"""What has a status for that it was not done, and a reason for it."""
+_ACCEPTED: Final = frozenset("accepted accepté akzeptiert accettato aceptado consented".split())
+"""Words in columns of refusals for that there was none."""
+_OF_STATUS: Final = frozenset("status end vaccine administer perform record code kind label refusal".split())
+"""What the name of a column of the row's status speaks of, and of nothing else."""
+_FEW: Final = 12
+"""A column of the status has at most so many words."""
 _WAS: Final = r"\b(given|administered|gegeben|verabreicht|administre|administrado|somministrato|geimpft|vaccinated|applied)\b"
 """Names of columns that say of medication that it was given."""
 
@@ -52,6 +65,20 @@ def _may_say_status(guess: Guess) -> bool:
     return guess.role in ("category", "text", "boolean", "display") and bool(words & {"status", "refusal"})
 
 
+def _is_status(guess: Guess) -> bool:
+    """Whether a column is by its name the status of what its row is about, and of nothing else."""
+    words = concepts_of(guess)
+    alone = guess.role == "status" or (guess.role in ("category", "text", "display") and words <= _OF_STATUS)
+    return (
+        alone
+        and "status" in words
+        and not guess.of
+        and not guess.words
+        and 0 < guess.distinct <= _FEW
+        and "`" not in guess.column
+    )
+
+
 def _may_be_words_of_status(guess: Guess) -> bool:
     """Whether a column of a few words, of which nothing is known, may say it."""
     few = guess.role in ("category", "boolean") and 1 < guess.distinct <= 12
@@ -59,7 +86,7 @@ def _may_be_words_of_status(guess: Guess) -> bool:
 
 
 _VOID: Final = re.compile(
-    r"abgesagt|ausgefallen|afgezegd|suspendid|storn|cancel|void|delet|loesch|annul|anulad|elimin|supprim|vervall|verwijderd|ungueltig|invalid|error|\bloekz\b|\bdel\b"
+    r"abgesagt|ausgefallen|afgezegd|suspendid|storn|cancel|void|delet|loesch|annul|anulad|elimin|supprim|vervall|verwijderd|ungueltig|invalid|error|artef|artif|fehlerhaft|\beie\b|\bloekz\b|\bdel\b"
 )
 """Names of columns that mark rows which do not count by yes."""
 _CALLED_OFF: Final = re.compile(r"abgesagt|cancel|afgezegd|suspend|ausgefallen")
@@ -92,12 +119,11 @@ class StatusWriter(DateWriter):
             self._ask(f"{guess.column}: do its letters mean {', '.join(short)}, as is assumed?")
         lacking = [word for word, code in codes.items() if not code]
         if lacking:
-            left = "" if unknown_status(kind) else " They are left out until that is known"
+            but = ", but for those that have a reason why not" if self._undone(kind) else ""
+            left = "" if unknown_status(kind) else f" They are left out until that is known{but}"
             self._ask(f"{guess.column}: which status does each of these mean: {', '.join(lacking)}?{left}")
         element = "clinicalStatus" if kind in ("Condition", "AllergyIntolerance") else "status"
-        return f"lower({self._cell(guess, f'{kind}.{element}')})", {
-            word: code or unknown_status(kind) for word, code in codes.items()
-        }
+        return f"lower({self._cell(guess, f'{kind}.{element}')})", codes
 
     def _status_column(self, kind: str) -> tuple[Guess, dict[str, str]] | None:
         """The column that says the status of rows, and the code of each of its words; empty for one that is not known."""
@@ -115,7 +141,28 @@ class StatusWriter(DateWriter):
             codes = status_codes(kind, values)
             if any(codes.values()):
                 return guess, codes
-        return None
+        unread = next((g for g in self._readable if _is_status(g)), None) if kind == "Immunization" else None
+        return (unread, dict.fromkeys(map(str.casefold, self._values(unread)), "")) if unread else None
+
+    def _undone(self, kind: str) -> str:
+        """The condition of rows that have a reason why it was not done; empty without a column of such reasons."""
+        if kind not in _NOT_DONE:
+            return ""
+        for guess in self._all("status-reason", "refused"):
+            named = guess.role == "refused" or "refusal" in concepts_of(guess)
+            if guess.words or not (named or 2 * guess.filled < len(self._sample.rows)):
+                continue
+            known = status_codes(kind, self._values(guess))
+            done = {word for word, code in known.items() if code == "completed" or word in _ACCEPTED}
+            return self._is_stated(guess, NOTHING_THERE | done) or self._cell(guess)
+        return ""
+
+    def _or_undone(self, kind: str, code: str) -> str:
+        """The code of a row whose status is not known: not done where it has a reason for that; `~` for none."""
+        undone = self._undone(kind)
+        if undone:
+            return quoted(f"={literal('not-done')} if {undone} else {literal(code) if code else 'null'}")
+        return code or "~"
 
     def _has_status(self, kind: str) -> str:
         """The condition of rows whose status is understood, of a resource type that can't be without; empty where all are."""
@@ -126,10 +173,12 @@ class StatusWriter(DateWriter):
         lacking = [word for word, code in codes.items() if not code]
         here = f"lower({self._cell(guess)})"
         parts = [f"not ({here} in [{', '.join(map(literal, lacking))}])"] if lacking else []
-        if kind == "AllergyIntolerance" and guess.filled < len(self._sample.rows):
-            self._ask(f"{guess.column}: rows without it make no {kind}: are they active?")
+        if guess.filled < len(self._sample.rows):
+            was = "active" if kind == "AllergyIntolerance" else "given"
+            self._ask(f"{guess.column}: rows without it make no {kind}: are they {was}?")
             parts.append(self._cell(guess))
-        return " and ".join(parts)
+        undone = self._undone(kind)
+        return f"{undone} or {' and '.join(parts)}" if undone and parts else " and ".join(parts)
 
     def _unread_status(self) -> list[str]:
         """Columns that by their names say whether something happened, in words that are not understood."""
@@ -178,14 +227,19 @@ class StatusWriter(DateWriter):
                     f"{', '.join(unread)}: does it say the status of each {kind}? Its words are not understood"
                 )
                 assumed = unknown_status(kind) or assumed
+            elif self._undone(kind):
+                self._ask(
+                    f"every {kind} that has a reason why not is taken for not done, any other for {assumed}: is it?"
+                )
             else:
                 words = [g.column for g in self._guesses if _may_be_words_of_status(g)]
                 possible = kind in ("MedicationAdministration", "Immunization") and words
                 self._ask(
                     f"{question.rstrip('?')}, or does {', '.join(words)} say it?" if possible else question
                 )
-            return f"  status: {assumed}"
+            return f"  status: {self._or_undone(kind, assumed)}"
         expression, codes = stated
-        cases = ", ".join(f"{quoted(word)}: {code or '~'}" for word, code in codes.items())
-        empty = f"empty: {unknown_status(kind)}, " if unknown_status(kind) else ""
+        other = self._or_undone(kind, unknown_status(kind))
+        cases = ", ".join(f"{quoted(word)}: {code or other}" for word, code in codes.items())
+        empty = f"empty: {other}, " if other != "~" else ""
         return f"  status: {{match: {quoted(expression)}, {cases}, {empty}else: flag}}"

@@ -177,6 +177,19 @@ def is_urgency(values: Iterable[str]) -> bool:
     return any(value.casefold() in known for value in values)
 
 
+_TABLES: Final = {
+    "Immunization": ({"cp": "completed", "pa": "completed", "na": "not-done", "re": "not-done"},),
+    "MedicationAdministration": ({"cp": "completed", "pa": "stopped", "na": "not-done", "re": "not-done"},),
+    "ServiceRequest": (
+        {"a": "active", "ip": "active", "sc": "active", "cm": "completed", "hd": "on-hold", "er": "entered-in-error", "ca": "revoked", "dc": "revoked", "rp": "revoked"},
+    ),
+    "MedicationRequest": (
+        {"a": "active", "ip": "active", "sc": "active", "cm": "completed", "hd": "on-hold", "er": "entered-in-error", "ca": "cancelled", "dc": "stopped", "rp": "stopped"},
+    ),
+}  # fmt: skip
+"""Codes of tables of HL7 by resource type: 0322 (completion) and 0038 (orders), where all words of a column are of one."""
+
+
 _ENDINGS: Final = (("é", "ée"), ("i", "ie"), ("u", "ue"), ("o", "a"), ("a", "o"))
 """Ends of words for men and women in French, Italian and Spanish: `activo`, `activa`; `annulé`, `annulée`."""
 
@@ -209,8 +222,12 @@ def is_status(values: Iterable[str]) -> bool:
 
 def status_codes(kind: str, values: Iterable[str]) -> dict[str, str]:
     """The code of each word in small letters; empty text for a word that is none of the type's."""
-    known = _CODES.get(kind, {})
     words = dict.fromkeys(re.sub(r"\s+", " ", value.casefold()) for value in values)
+    if any(len(word) > 1 for word in words):
+        table = next((t for t in _TABLES.get(kind, ()) if words.keys() <= t.keys()), None)
+        if table is not None:
+            return dict(table)  # with those that the sample lacks
+    known = _CODES.get(kind, {})
     codes = {word: known.get(word, "") for word in words}
     return _as_a_set(kind, codes)
 
@@ -250,5 +267,7 @@ def speaks_of_giving(kind: str, role: str, values: Iterable[str]) -> bool:
     ):
         return False
     words = {value.casefold() for value in values}
+    if any("cp" in table and {"cp"} < words <= table.keys() for table in _TABLES.get(kind, ())):
+        return True
     codes = [_CODES[kind].get(word, "") for word in words if len(word) > 2]
     return {"completed", "not-done"} <= set(codes) and 2 * sum(map(bool, codes)) >= len(words)

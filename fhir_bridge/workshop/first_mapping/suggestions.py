@@ -10,6 +10,7 @@ from fhir_bridge.terminology.suggest import LocalTerm, Suggester
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
+from fhir_bridge.workshop.first_mapping.pressures import SYSTEMIC, is_elsewhere
 from fhir_bridge.workshop.first_mapping.values import LOINC
 
 __all__ = ["suggest_codes"]
@@ -32,6 +33,8 @@ def suggest_codes(guesses: Iterable[Guess], language: str) -> None:
         result = suggester.suggest(LocalTerm(name, guess.unit, language=language), 3)
         displays = {item.code: item.display for item in reversed(result.suggestions) if item.display}
         named = [(item, displays.get(item.code, "")) for item in result.suggestions]
+        if is_elsewhere(guess.column):  # the pressure in a vessel is not that of the body
+            named = [each for each in named if each[0].code not in SYSTEMIC]
         best, display = next((each for each in named if _fits(guess.unit, each[1])), (None, ""))
         if best is not None and best.score >= SURE and guess.unit:
             guess.coding = (LOINC, best.code, display, best.score)  # a supplement's names are LOINC's codes
@@ -39,9 +42,7 @@ def suggest_codes(guesses: Iterable[Guess], language: str) -> None:
             guess.evidence.append(f"{shown} is suggested, {best.score:.2f}")
             guess.questions.append(f"{guess.column}: is it {shown}, as is suggested?")
         else:
-            guess.near = tuple(
-                f"{item.code} {item.display}" for item in result.suggestions[:2] if item.score >= 0.6
-            )
+            guess.near = tuple(f"{item.code} {item.display}" for item, _ in named[:2] if item.score >= 0.6)
 
 
 def _fits(unit: str, display: str) -> bool:

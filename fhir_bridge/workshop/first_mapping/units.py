@@ -8,6 +8,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping import headers
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.measures import is_measure_word
 from fhir_bridge.workshop.first_mapping.selecting import stated_in
 from fhir_bridge.workshop.first_mapping.table import Sample
 
@@ -83,9 +84,13 @@ def units_of_siblings(guesses: list[Guess]) -> None:
 
 
 def _named_alike(guess: Guess, other: Guess) -> bool:
-    """Whether a word of a name is, or ends as, the beginning of a word of the other: `Streefgew.` and `Gewicht`."""
+    """Whether a word of a name is, or ends as, the beginning of what the other measures: `Streefgew.` and `Gewicht`.
+
+    `Fick` of `CO Fick`, and `mean`, are of measurements in other units as well.
+    """
     words = tokens(headers.bare(guess.name)).split()
-    others = [word for word in tokens(headers.bare(other.name)).split() if len(word) > 3]
+    spoken = tokens(headers.bare(other.name)).split()
+    others = [word for word in spoken if len(word) > 3 and (is_measure_word(word) or len(spoken) == 1)]
     return any(
         word == long or any(long.startswith(word[at:]) for at in range(len(word) - 2) if len(word) - at >= 3)
         for word in words if len(word) >= 3

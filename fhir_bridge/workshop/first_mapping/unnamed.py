@@ -79,19 +79,32 @@ _BY_HEAD: Final = {
 """What a column is by the head of its name alone; `-of` something that is not known."""
 
 
+_NAMED: Final = frozenset("provider ward organization insurer device".split())
+"""Of these, what has a name or a number of its own."""
+_AMOUNTS: Final = frozenset("duration los count money age quantity dose rate".split())
+"""What is counted or measured of such: the minutes of a doctor."""
+_COUNTED: Final = 1000
+"""Smaller numbers are no numbers of persons."""
+
+
 def _by_head(guess: Guess, values: list[str]) -> bool:
     """What the head of the name says, where the rest of the name is not known: its last word, or its first in French."""
     parts = slots(tokens(guess.name))
     if len(parts) < 2:
         return False
-    for part in (parts[-1], parts[0]):
+    compound = " " not in tokens(guess.name)  # whose head is its last word: `Pflegetage` are days
+    for part in parts[-1:] if compound else (parts[-1], parts[0]):
         role = next((_BY_HEAD[concept] for concept in part.concepts if concept in _BY_HEAD), "")
         if not role or (part is parts[0] and role.endswith("-of")):
+            continue
+        if role in _NAMED and any(other.concepts & _AMOUNTS for other in parts if other is not part):
             continue
         known = any(other.concepts - {"code", "id", "name", "label"} for other in parts[1:])
         if part is parts[0] and known and role == "ward":
             continue  # `UM_DOSE` is no ward
         numbers = number_form(values, least=0.8)
+        if numbers is not None and role == "provider" and numbers.high < _COUNTED:
+            continue
         if numbers is not None and role not in (
             "limit-of",
             "ward",

@@ -14,16 +14,20 @@ from fhir_bridge.workshop.first_mapping.table import Sample
 __all__ = ["PERSONS", "other_persons"]
 
 PERSONS: Final = {
-    "mother": r"mutter|mother|maternal|mere|madre|mamma|mae",
-    "child": r"kind|kindes|child|baby|newborn|infant|neonat\w*|enfant|nouveau ne|bebe|hijo|bambino|neugebor\w*|"
+    "mother": r"(mutter|mother|mere|madre|moeder|mum|mom)s?|maternal|mamma|mae",
+    "child": r"kind|kindes|childs?|babys?|newborn|infant|neonat\w*|enfant|nouveau ne|bebe|hijo|bambino|neugebor\w*|"
     r"foetus|fetus|fetal",
-    "donor": r"donor|spender|donneur|donante|donatore",
-    "father": r"father|vater|pere|padre|paternal",
-    "partner": r"spouse|partner|ehepartner|conjoint|coniuge",
+    "donor": r"(donor|spender|donneur|donante|donatore)s?",
+    "father": r"(father|vater|pere|padre|vader)s?|paternal",
+    "partner": r"(spouse|partner|ehepartner|conjoint|coniuge|husband|wife|ehemann|ehefrau|marito|moglie|marido|esposa|epouse|echtgenoot)s?",
+    "sibling": r"(sister|brother|sibling|schwester|bruder|frere|soeur|hermano|hermana|fratello|sorella)s?",
 }
+"""Words for other persons than a patient, with the letter of a possessive; a plural of children is a count of them."""
 _OF_PEOPLE: Final = frozenset(
     """patient-id person-id birth-date birth-year death-date sex age given family name middle maiden race ethnicity
-    phone email address number category boolean text code id date other-date disposition status blood-group""".split()
+    phone phone-home phone-mobile phone-work fax email address postal-code city county state country birth-place birth-part deceased
+    prefix family-prefix suffix nationality marital religion occupation language gp
+    number category boolean text code id date other-date disposition status blood-group""".split()
 )
 
 

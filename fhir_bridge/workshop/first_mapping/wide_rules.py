@@ -10,8 +10,10 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.chart_procedure import ChartProcedureWriter
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.parts import did
 from fhir_bridge.workshop.first_mapping.phases import AFTER
+from fhir_bridge.workshop.first_mapping.pressures import PRESSURES
 from fhir_bridge.workshop.first_mapping.qualifiers import QUALIFIERS, measured_by
 from fhir_bridge.workshop.first_mapping.result_rules import CATEGORY, NUMBER
 from fhir_bridge.workshop.first_mapping.statuses import NOTHING_THERE
@@ -28,7 +30,17 @@ from fhir_bridge.workshop.first_mapping.writing import (
 
 __all__ = ["WideRules"]
 
+_BODILY: Final = [
+    ("85354-9", "Blood pressure panel with all children optional"),
+    ("8480-6", "Systolic blood pressure"),
+    ("8462-4", "Diastolic blood pressure"),
+]
+"""Codes of LOINC for the blood pressure of the body and its components."""
 _GENERAL: Final = ("body-site", "laterality", "method", "body-position")
+_ENTRY: Final = re.compile(
+    r"access|zugang|punction|punktion|puncture|punction|acceso|accesso|abord|approach|inject|injektion|einstich|incision|insert|cannul|katheter|catheter"
+)
+"""Names of columns of the place where a needle or a catheter went in."""
 _ELEMENTS: Final = {
     "measured-where": "bodySite", "measured-how": "method", "body-site": "bodySite", "laterality": "bodySite", "method": "method",
 }  # fmt: skip
@@ -45,7 +57,8 @@ class WideRules(ChartProcedureWriter):
         if when is not None and when.role == "admitted":
             self._ask(f"{when.column}: were the measurements taken then, as is assumed?")
         measures = [g for g in self._plan.measures if "`" not in g.column]
-        upper, lower = self._side(measures, "8480-6"), self._side(measures, "8462-4")
+        bodily = [g for g in measures if not g.place]
+        upper, lower = self._side(bodily, "8480-6"), self._side(bodily, "8462-4")
         if upper is not None and lower is not None and upper is not lower:
             measures = [guess for guess in measures if guess is not upper and guess is not lower]
             yield from self._pressure(upper, lower, when, "Blood pressure")
@@ -191,6 +204,8 @@ class WideRules(ChartProcedureWriter):
                 named = measured_by(guess, guesses) if role in QUALIFIERS else guesses
                 if guess in self._plan.measures or not named:
                     continue
+                if role == "body-site" and _ENTRY.search(tokens(guess.name)):
+                    continue  # where something was put in, not what was measured
                 columns = ", ".join(literal(g.column) for g in named)
                 only = "" if len(named) == len(guesses) else f"column in [{columns}]"
                 items.append((guess, only))
@@ -293,6 +308,8 @@ class WideRules(ChartProcedureWriter):
             lower = self._cell(second, "Observation.component (diastolic)")
             condition = f"{upper} or {lower}"
         complete = when is not None and self._one("patient-id") is not None
+        other = PRESSURES.get(first.place, {})
+        codes = [other.get(part) for part in ("", "systolic", "diastolic")] if first.place else _BODILY
         yield self._rule("blood-pressure")
         yield f"  when: {quoted(condition)}"
         yield "  as: Observation"
@@ -302,22 +319,30 @@ class WideRules(ChartProcedureWriter):
         if complete:
             dated = f"when: {quoted(self._timed(when))}, " if self._timed(when) else ""
             yield f"  category:\n  - {{{dated}coding: [{{system: {CATEGORY}, code: vital-signs}}]}}"
-            panel = f"{{{dated}system: {LOINC}, code: 85354-9, display: Blood pressure panel with all children optional}}"
-            yield f"  code: {{coding: [{panel}], text: {quoted(text)}}}"
+            if codes[0] is not None:
+                panel = f"{{{dated}system: {LOINC}, code: {codes[0][0]}, display: {codes[0][1]}}}"
+                yield f"  code: {{coding: [{panel}], text: {quoted(text)}}}"
+            else:
+                yield f"  code: {{text: {quoted(text)}}}"
         else:
-            yield f"  code: {{text: {quoted(text)}}}  # LOINC 85354-9, once patient and time are known (R4 vital signs)"
+            later = (
+                f"  # LOINC {codes[0][0]}, once patient and time are known (R4 vital signs)"
+                if codes[0]
+                else ""
+            )
+            yield f"  code: {{text: {quoted(text)}}}{later}"
         yield from self._common(when, [first, second])
         yield from self._qualified([first, second])
         absent = "http://terminology.hl7.org/CodeSystem/data-absent-reason"
         yield "  component:"
-        for expression, code, display, guess in (
-            (upper, "8480-6", "Systolic blood pressure", first),
-            (lower, "8462-4", "Diastolic blood pressure", second),
-        ):
+        for expression, code, guess in ((upper, codes[1], first), (lower, codes[2], second)):
             value = f"={expression} | quantity({literal(guess.unit or 'mm[Hg]')})"
             if guess.mixed:
                 value = f"=quantity({expression}, {literal(guess.unit or 'mm[Hg]')}) if matches({expression}, '{NUMBER}') else null"
-            yield f"  - code: {{coding: [{{system: {LOINC}, code: {code}, display: {display}}}]}}"
+            if code is not None:
+                yield f"  - code: {{coding: [{{system: {LOINC}, code: {code[0]}, display: {code[1]}}}]}}"
+            else:
+                yield f"  - code: {{text: {'systolic' if guess is first and expression == upper else 'diastolic'}}}"
             yield f"    valueQuantity: {quoted(value)}"
             if first is not second:
                 yield f"    dataAbsentReason: {{when: {quoted(f'not {expression}')}, coding: [{{system: {absent}, code: unknown}}]}}"
