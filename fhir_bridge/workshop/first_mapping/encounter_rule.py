@@ -79,8 +79,14 @@ _REGIME: Final = re.compile(
 """Names of columns of how a patient is cared for."""
 
 
+_NO_VISIT: Final = re.compile(r"third party|\bletter|\badmin|\breport|did not attend|\bdna\b")
+"""Words for contacts at which no patient was seen."""
+
+
 def _class_of(word: str) -> str:
     """The class of visits that a word means; nothing where none is known."""
+    if _NO_VISIT.search(word.casefold()):
+        return ""
     return next((code for code, pattern in _CLASSES.items() if re.search(pattern, word.casefold())), "")
 
 
