@@ -70,3 +70,14 @@ def test_what_arrives_after_it_was_taken_is_the_sample(tmp_path: Path, name: str
     assert f"{name}: is it when the sample was received (Specimen.receivedTime), as is assumed" in mapping
     _, made, _ = converted(tmp_path, _laboratory("REGIME", ("RIC", "PS"), name, before=True))
     assert all("start" in visit["period"] for visit in of(made, "Encounter"))
+
+
+def test_a_contact_at_which_nobody_was_seen_has_no_class(tmp_path: Path) -> None:
+    text = "visit_id,patient_id,encounter_type,admission_date,discharge_date\n" + "".join(
+        f"V{n},P{n % 5},{['Telephone call', 'Third Party Consultation', 'Home visit'][n % 3]},2024-01-1{n % 9},2024-01-1{n % 9}\n"
+        for n in range(18)
+    )
+    _, made, mapping = converted(tmp_path, text)
+    classes = {visit["class"].get("code", visit["class"].get("display")) for visit in of(made, "Encounter")}
+    assert classes == {"VR", "HH", "Third Party Consultation"}
+    assert "which class of visit (Encounter.class) is 'Third Party Consultation'?" in mapping

@@ -128,3 +128,13 @@ def test_a_place_before_the_number_of_a_visit_is_part_of_its_name(tmp_path: Path
         "ICU23" in str(visit.get("identifier")) or "W-41" in str(visit.get("identifier"))
         for visit in of(made, "Encounter")
     )
+
+
+@pytest.mark.parametrize("name", ["Doctor_Sex", "Arztgeschlecht", "Nurse gender"])
+def test_the_sex_of_who_works_there_is_not_the_patients(tmp_path: Path, name: str) -> None:
+    text = f"mrn,surname,first_name,dob,{name},weight_kg,visit_date\n" + "".join(
+        f"{n},Smith{n},Ann{n},1990-02-1{n},{'mf'[n % 2]},6{n},2024-01-1{n}\n" for n in range(9)
+    )
+    _, made, mapping = converted(tmp_path, text)
+    assert not any("gender" in patient for patient in of(made, "Patient"))
+    assert name in mapping

@@ -103,7 +103,7 @@ def test_stays_of_swiss_hospitals(tmp_path: Path, header: str, gone: str) -> Non
     assert ends == {"Zuhause": ["home"], "Rehabilitation": [], gone: ["exp"]}
     referred = [p for v in visits for p in v["participant"] if p["type"][0]["coding"][0]["code"] == "REF"]
     assert {p["individual"]["display"] for p in referred} == {"Dr. med. H. Frei"}
-    assert f"{names[10]}: Selbsteinweisung is taken for nobody: is it?" in mapping
+    assert f"{names[10]}: Selbsteinweisung is taken for that there is none: is it?" in mapping
     diseases = {f"Condition/{c['id']}": c for c in of(made, "Condition")}
     assert len(diseases) == len(visits)
     for visit in visits:

@@ -61,6 +61,15 @@ def test_other_places_have_no_code_of_the_body(tmp_path: Path, names: list[str])
     assert "no code is known of what is measured" in mapping
 
 
+def test_a_dimension_of_a_chamber_is_no_pressure(tmp_path: Path) -> None:
+    text = "mrn,echo_date,LVd,LVs,LV sys,RV dia,EF (%)\n" + "".join(
+        f"{n},2024-02-1{n},4.{n},3.{n},3{n},2{n},5{n}\n" for n in range(9)
+    )
+    guesses, made, _ = converted(tmp_path, text)
+    assert {guesses[name].unit for name in ("LVd", "LVs", "LV sys", "RV dia")} & {"mm[Hg]"} == set()
+    assert not {"8430-1", "8375-8", "8480-6", "8462-4"} & set(_codes(made).values())
+
+
 def test_in_romance_languages_and_when_high_it_is_the_body(tmp_path: Path) -> None:
     french = "IPP;Date examen;Nom;Prénom;{};Poids (kg)\n" + "".join(
         f"100{n};1{n}/02/2024;Nom{n};Pre{n};{{}}{n};{{}}{n};60\n" for n in range(9)

@@ -76,6 +76,14 @@ def test_of_a_status_that_is_partly_understood_the_rest_is_not_completed(tmp_pat
     assert _states(made, "Immunization") == {("completed", False): 9, ("not-done", True): 3}
 
 
+@pytest.mark.parametrize("name", ["WHY_NOT", "Code 7", "EXEMPTION"])
+def test_words_for_a_refusal_are_that_whatever_the_column_is_called(tmp_path: Path, name: str) -> None:
+    _, made, _ = converted(tmp_path, _vaccinations(None, ("", "PARENTAL DECISION"), (name,)))
+    assert _states(made, "Immunization") == {("completed", False): 9, ("not-done", True): 3}
+    _, made, _ = converted(tmp_path, _vaccinations(("1", "2"), ("", "religious exemption"), ("STATUS", name)))
+    assert _states(made, "Immunization") == {("not-done", True): 3}
+
+
 @pytest.mark.parametrize("none", ["", "none", "Accepted"])
 def test_without_a_status_a_reason_why_not_is_that(tmp_path: Path, none: str) -> None:
     _, made, mapping = converted(

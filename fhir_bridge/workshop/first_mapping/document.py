@@ -205,7 +205,6 @@ _WAYS: Final = (
         "is it where the patient came from or went, or how (Encounter.hospitalization.admitSource, dischargeDisposition), of which "
         "list, or an outcome (Procedure.outcome)",
     ),
-    (("coverage-type",), "is it the kind of an insurance (Coverage.type), whose payor no column names"),
     (
         ("eligibility", "insurer"),
         "is it who pays (Coverage.payor), or by what kind of cover (Coverage.type)",
@@ -214,6 +213,7 @@ _WAYS: Final = (
         ("exemption",),
         "is it what exempts the patient from paying (Coverage.costToBeneficiary.exception), who pays (Coverage.payor), or not wanted",
     ),
+    (("coverage-type",), "is it the kind of an insurance (Coverage.type), whose payor no column names"),
     (
         ("historical",),
         "is it who or what the information is from (AllergyIntolerance.asserter, MedicationStatement.informationSource, "

@@ -53,10 +53,6 @@ _LETTERS: Final = 3
 """Shorter cells are codes and no names."""
 _LISTED: Final = frozenset("Condition AllergyIntolerance MedicationRequest MedicationStatement".split())
 """What is listed at a visit and has times of its own."""
-_NOBODY: Final = re.compile(
-    r"(?i)selbst\w*|self.*|zelf\w*|spontan\w*|auto ?(referral|derivad[oa])|propia iniciativa|voluntari\w*|outside|extern\w*|kein\w*|none|nessuno|ninguno|aucun|geen|patient|walk[- ]?in|-+"
-)
-"""Words in columns of who referred the patient that are no person."""
 _DISPOSITIONS: Final = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
 _ENDS: Final = (
     ("exp", re.compile(
@@ -83,8 +79,14 @@ _REGIME: Final = re.compile(
 """Names of columns of how a patient is cared for."""
 
 
+_NO_VISIT: Final = re.compile(r"third party|\bletter|\badmin|\breport|did not attend|\bdna\b")
+"""Words for contacts at which no patient was seen."""
+
+
 def _class_of(word: str) -> str:
     """The class of visits that a word means; nothing where none is known."""
+    if _NO_VISIT.search(word.casefold()):
+        return ""
     return next((code for code, pattern in _CLASSES.items() if re.search(pattern, word.casefold())), "")
 
 
@@ -250,23 +252,12 @@ class EncounterRule(MainDiagnosisWriter):
         ]
         yield from listed(
             "participant",
-            [
-                f"{{when: {quoted(self._somebody(g))}, {item[1:]}"
-                for g, item in zip(people, items, strict=True)
-            ],
+            [f"{{when: {quoted(self._cell(g))}, {item[1:]}" for g, item in zip(people, items, strict=True)],
         )
 
     def _referred(self, guess: Guess) -> bool:
         """Whether a person referred the patient, by no order that has them as its requester."""
         return participation(guess) == "REF" and not self._plan.request
-
-    def _somebody(self, guess: Guess) -> str:
-        """The condition of cells that are of somebody: who came by themselves was referred by nobody, which is asked."""
-        nobody = sorted({v for v in self._values(guess) if _NOBODY.fullmatch(v)})
-        if not nobody or participation(guess) != "REF":
-            return self._cell(guess)
-        self._ask(f"{guess.column}: {', '.join(nobody)} is taken for nobody: is it?")
-        return f"{self._cell(guess)} and not ({self._cell(guess)} in [{', '.join(map(literal, nobody))}])"
 
     @staticmethod
     def _part(guess: Guess) -> str:

@@ -55,6 +55,8 @@ _SEXES: Final = {
 def as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     """Words for the sex."""
     best = fits[0][1] if fits else ""
+    if not best and _of_others(guess):
+        return False
     named = _SEXES.get(tokens(guess.name).removeprefix("is ").removeprefix("sex ").removeprefix("gender "))
     pair = booleans(values)
     if named is not None and pair is not None:
@@ -89,6 +91,12 @@ def as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _
         guess.questions.append(f"{guess.column}: which sex does each of these mean: {shown}?")
         return True
     return False
+
+
+def _of_others(guess: Guess) -> bool:
+    """Whether a name speaks of somebody at work or to be told: the sex of a doctor is not the patient's."""
+    concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.name))))
+    return bool(concepts & {"provider", "gp", "contact"})
 
 
 _NUMBERED: Final = frozenset(

@@ -15,7 +15,7 @@ __all__ = ["kinds_of_cover", "nobody"]
 
 _NAMING: Final = (
     "gp", "provider", "contact-name", "contact-phone", "organization", "insurer", "ward", "specialty", "manufacturer", "device",
-    "phone", "phone-home", "phone-mobile", "phone-work", "fax", "email", "address", "city", "given", "family", "name", "middle", "maiden",
+    "phone", "phone-home", "phone-mobile", "phone-work", "fax", "email", "address", "city",
 )  # fmt: skip
 """Roles of columns whose cells are names or numbers of someone."""
 _NO: Final = frozenset(
@@ -25,11 +25,12 @@ _NO: Final = frozenset(
 """Words that a cell begins with which names nobody."""
 _ALONE: Final = frozenset(
     "none no nil kein keine keiner ohne aucun aucune nessuno nessuna ninguno ninguna geen unknown unbekannt inconnu inconnue sconosciuto "
-    "sconosciuta desconocido desconocida onbekend unassigned unregistered nobody niemand personne".split()
+    "sconosciuta desconocido desconocida onbekend unassigned unregistered nobody niemand".split()
 )
 """Words that say so alone."""
 _SELF: Final = re.compile(
-    r"selbst(einweis|zuweis|vorstell)\w*|self( |-)?refer\w*|eigenzuweis\w*|autopresent\w*|zelfverwijz\w*"
+    r"selbst(einweis|zuweis|vorstell)\w*|self(( |-)?refer\w*)?|eigenzuweis\w*|auto(presen|deri|refer)\w*|zelfverwij\w*|spontan\w*|propia iniciativa|"
+    r"voluntari\w*|outside|extern\w*|walk[- ]?in"
 )
 """Cells of columns of people who sent a patient, by which nobody did."""
 _KNOWN: Final = frozenset(
@@ -80,7 +81,7 @@ def _is_nobody(cell: str, guess: Guess) -> bool:
 _LAWS: Final = frozenset("kvg uvg vvg ivg iv mvg mv ahv suva-uvg lamal laa lca lai lam ohg".split())
 """Laws by which Switzerland insures."""
 _KINDS: Final = _LAWS | frozenset(
-    "gkv pkv bg sz selbstzahler gesetzlich privat public private self-pay selfpay commercial amo amc ame css".split()
+    "gkv pkv bg sz selbstzahler gesetzlich privat public private self-pay selfpay commercial amo amc ame".split()
 )
 """Kinds of insurance, with them."""
 

@@ -36,10 +36,10 @@ PRESSURES: Final = {
 """Codes of LOINC for pressures, by where they are measured and which part of the beat they are of; empty for the whole."""
 _PLACES: Final = (
     ("pulmonary artery", r"pap|pulm|pulmonal\w*|pulmonary|pulmonaires?|pulmonar|polmonare|art pulm\w*|apulm"),
-    ("left ventricle", r"lv|vg|vi|left ventric\w*|links ?ventrik\w*|ventricule gauche|ventricolo sinistro|ventriculo izquierdo"),
+    ("left ventricle", r"lv|vg|^vi|left ventric\w*|links ?ventrik\w*|ventricule gauche|ventricolo sinistro|ventriculo izquierdo"),
     (
         "another place",
-        r"rv|vd|right ventric\w*|rechts ?ventrik\w*|ventricule droit|ventricolo destro|ventriculo derecho|ra|rap|od|la|lap|og|\w*atri\w*|oreillette|aurikel|vorhof|"
+        r"rv|vd|right ventric\w*|rechts ?ventrik\w*|ventricule droit|ventricolo destro|ventriculo derecho|ra|rap|od|^la|lap|og|\w*atri\w*|oreillette|aurikel|vorhof|"
         r"ao|aort\w*|central|zentral|wedge|pcwp?|pawp|paop|papo|cvp|zvd|pvc|ven|venous|venoes\w*|icp|intracrani\w*|ankle|knoechel|cheville|toe|thigh|calf|"
         r"umbilical|portal|hepatic|uterine|fetal|foetal|retinal|ophthalm\w*|popliteal|tibial|pedis|carotid|ivc|svc|lvot|mv|tv|pv|av",
     ),
@@ -61,6 +61,10 @@ _RIGHT_HEART: Final = re.compile(
     r"\b(rv|ra|rap|pcwp?|pawp|paop|papo|wedge|pvr|rvp|rvedp|rvsp|pap|papm|mpap|tpg|dpg|svo2|fick|thermo\w*|swan|ganz|rhc|vd|od|od moy)\b|right (heart|ventric|atri)|pulmonary|pulmonaire|pulmonal|rechtsherz|coeur droit"
 )
 """Words for what a catheter in the right heart measures."""
+_PRESSED: Final = re.compile(
+    r"press|druck|mm ?hg|edp|\b(pcwp?|pawp|paop|papo|wedge|pvr|svr|tpg|dpg)\b|svo2|fick|cath|kathet|catet|pap\b"
+)
+"""Names of columns beside which a chamber has pressures, and not the dimensions of an echo."""
 _HIGH: Final = 90
 """A systolic pressure of the lungs is rarely above this."""
 
@@ -91,7 +95,9 @@ def elsewhere(name: str, *, lungs: bool) -> tuple[str, str]:
         if not count:
             continue
         for part, written in _PARTS.items():
-            others, hits = re.subn(rf"\b({written})\b", " ", rest, count=1)
+            letters = place == _PLACES[0][0]  # `LV d` may be a dimension
+            spoken = written if letters else written.partition("|")[2]
+            others, hits = re.subn(rf"\b({spoken})\b", " ", rest, count=1)
             if hits and all(_BESIDE.fullmatch(word) for word in others.split()):
                 return place, part
         if all(_BESIDE.fullmatch(word) for word in rest.split()):
@@ -115,6 +121,7 @@ def pressures(sample: Sample, guesses: list[Guess]) -> None:
     high = any(_is_high(sample, guess) for guess in guesses)
     if high and is_romance(sample.columns):
         lungs = False  # `PAS` is the pressure of the body, whatever is measured beside it
+    pressed = any(_PRESSED.search(_words(column)) for column in sample.columns)
     for guess in guesses:
         if guess.role not in ("number", "blood-pressure") or guess.of:
             continue
@@ -130,6 +137,13 @@ def pressures(sample: Sample, guesses: list[Guess]) -> None:
             guess.questions.append(
                 f"{guess.column}: is it the pressure in the artery of the lungs or of the body? It has no code until that is known"
             )
+            continue
+        stated = any("mmHg is in" in text or "mm[Hg] is in" in text for text in guess.evidence)
+        if place != _PLACES[0][0] and not stated and not pressed:
+            guess.unit = ""  # as of the dimensions of an echo
+            guess.evidence = [text for text in guess.evidence if "such measurements" not in text]
+            guess.questions = [q for q in guess.questions if "unit" not in q]
+            guess.questions.append(f"{guess.column}: is it a pressure, and in which vessel or chamber?")
             continue
         guess.place = place
         guess.evidence.append(

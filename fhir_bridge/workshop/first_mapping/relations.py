@@ -251,6 +251,7 @@ def _codes_of_texts(sample: Sample, guesses: list[Guess]) -> None:
             break
 
 
+_MOSTLY: Final = 0.8
 _SEVERAL: Final = 3
 """From so many values it is no accident that each has one of another column."""
 
@@ -518,6 +519,7 @@ def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
     if not of_roles(guesses, "vaccine"):
         return
     _makers(guesses)
+    _reasons_why_not(sample, guesses)
     if of_roles(guesses, "dose-number"):
         return
     for guess in of_roles(guesses, "dose", "row-id", "category"):
@@ -540,6 +542,25 @@ def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
     if volume is not None and not of_roles(guesses, "dose"):
         volume.role, volume.measure = "dose", False
         volume.evidence.append("a volume beside a vaccine is its dose")
+
+
+_WHY_NOT: Final = re.compile(
+    r"(?i)refus|declin|exempt|contra-?ind|kontraind|controind|objecti|parental|not (given|done|administered)|ablehn|abgelehnt|verweiger|rifiut|rechaz|geweiger|"
+    r"esenzion|exenci|opposition"
+)
+"""Words for why a vaccine was not given."""
+
+
+def _reasons_why_not(sample: Sample, guesses: list[Guess]) -> None:
+    """A column that few rows fill, mostly with words for a refusal, is why they were not vaccinated, whatever it is called."""
+    if of_roles(guesses, "status-reason", "refused"):
+        return
+    for guess in of_roles(guesses, "category", "text", "code", "display", "complaint", "indication"):
+        cells = [] if guess.of or guess.measure or guess.system else stated_in(sample, guess)
+        if 0 < 2 * len(cells) < len(sample.rows) and share(cells, _WHY_NOT.search) >= _MOSTLY:
+            guess.role, guess.questions = "status-reason", []
+            guess.evidence.append("its cells say why a vaccine was not given")
+            return
 
 
 def _makers(guesses: list[Guess]) -> None:

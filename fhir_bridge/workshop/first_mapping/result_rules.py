@@ -49,6 +49,10 @@ _LETTERS: Final = frozenset("h l hh ll a aa n".split())
 """Letters of HL7's table 0078 that results have: a table that has one may have the others in another export."""
 
 
+_SIGNED: Final = re.compile(r"\bauthori[sz]ed")
+"""Names of columns of who let a result out; who orders drugs is called so as well."""
+
+
 def _as_a_set(words: Iterable[str], language: str) -> dict[str, str]:
     """What letters mean beside one another: `A` and `B` are alto and basso, and beside H a B or a T is low; empty for nothing known."""
     letters = {word for word in words if len(word) == 1 and word.isalpha()}
@@ -58,10 +62,6 @@ def _as_a_set(words: Iterable[str], language: str) -> dict[str, str]:
     if romance and letters & {"a", "b"} and not letters & {"h", "l"}:
         return {"a": "", "b": ""}  # alto, or abnormal
     return {letter: "L" for letter in letters & {"b", "t"} if "h" in letters and "l" not in letters}
-
-
-_SIGNED: Final = re.compile(r"\bauthori[sz]ed")
-"""Names of columns of who let a result out; who orders drugs is called so as well."""
 
 
 class ResultRules(Writer):

@@ -103,7 +103,7 @@ _WORDS: Final = {
     "Immunization": {
         "completed": "completed|complete|done|given|administered|verabreicht|geimpft|fait|eseguito|administrado|administrada|aplicada|puesta|"
         "somministrato|somministrata|eseguita|faite|réalisé|réalisée|vaccinated",
-        "not-done": "not-done|not done|refused|declined|not given|abgelehnt|nicht geimpft|refusé|rifiutato|rechazado|rechazada|rifiutata|"
+        "not-done": "not-done|not done|refused|refusal|declined|not given|abgelehnt|nicht geimpft|refusé|rifiutato|rechazado|rechazada|rifiutata|"
         "refusée|contraindicada|contraindicado|contraindicated|contre-indiqué|contre-indiquée|no administrada|no administrado|non fait|"
         "reporté|reportée|ajourné|postponed|rimandato|deferred|aplazada|verschoben|verweigert|kontraindiziert|controindicato|controindicata|non eseguita|missed|not administered",
         "entered-in-error": _TREATMENT["entered-in-error"],
