@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 
 import uvicorn
 
 from fhir_bridge.mapping import Site
 from fhir_bridge.parent_death import end_with_parent_thread
-from fhir_bridge.server import garbage, offloading, worker
+from fhir_bridge.server import database_process, garbage, offloading, worker
 from fhir_bridge.server.app import create_app
 from fhir_bridge.server.connection import bounded
 from fhir_bridge.server.receiving import process as mllp
@@ -47,10 +48,11 @@ def serve(settings: Settings) -> None:
     Raises:
         SystemExit: the port is taken, or a worker could not start.
     """
-    from fhir_bridge.storage import database_url
+    from fhir_bridge.storage import DatabaseLocation
     from fhir_bridge.storage.migration import upgrade
 
-    url = database_url(settings.database_url, data_dir=settings.database_dir)
+    location = DatabaseLocation.choose(settings.database_url, settings.database_dir)
+    url = location.open()
     upgrade(url)
     # Workers get the address, and not each a start of the embedded server.
     settings.database_url = url
@@ -61,6 +63,8 @@ def serve(settings: Settings) -> None:
         print(_LOUD.format(root=settings.root), file=sys.stderr, flush=True)  # noqa: T201 - the person must see it
     # Not essential: requests are answered without it, and it is started again.
     beside = [Child("background worker", lambda: _background(settings), essential=False)]
+    if (folder := location.data_dir) is not None:
+        beside.append(Child("keeper of the database", lambda: _keeper(folder), essential=False))
     if settings.mllp is not None:
         # One process, however many web workers there are: messages of one patient stay in order.
         messages = _bound(settings.mllp_host, settings.mllp)
@@ -182,6 +186,10 @@ def _dicom(settings: Settings) -> Started:
     from fhir_bridge.server.receiving import dicom_process
 
     return _reporting("dicom", dicom_process.run, settings)
+
+
+def _keeper(folder: Path) -> Started:
+    return _process("database", database_process.run, folder), None
 
 
 def _background(settings: Settings) -> Started:

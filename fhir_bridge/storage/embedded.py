@@ -118,6 +118,30 @@ class EmbeddedServer:
         _RUNNING[data_dir] = server
         return server
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether its process is there; nothing is asked of it."""
+        number = _first_number(self._cluster / "postmaster.pid")
+        if number is None:
+            return False
+        try:
+            os.kill(number, 0)
+            # Of a killed one whose parent has not noticed yet the number is still there; or it is another process's.
+            process = Path("/proc", str(number), "cwd")
+            return not Path("/proc/self/cwd").exists() or process.readlink() == self._cluster
+        except OSError:
+            return False
+
+    def revive(self) -> None:
+        """Start it again where it ended by itself; it recovers what was committed.
+
+        Raises:
+            DatabaseUnavailable: it does not start.
+        """
+        with _locked(self.data_dir / "start.lock"):
+            if not self._is_running():
+                self._start()
+
     def url(self, database: str = DATABASE) -> str:
         """URL of one of the server's databases, for psycopg and libpq."""
         return f"postgresql://postgres@/{database}?host={self._socket_dir}"

@@ -188,6 +188,25 @@ class Outbox:
                 for row in await rows.fetchall()
             }
 
+    async def another(self, entry: Entry, remote: str, marked: Sequence[str]) -> str | None:
+        """Another resource, stored here as this one is and not linked with it, that is the same one at the target.
+
+        Args:
+            remote: what it is there.
+            marked: ids of those that it was sent as.
+        """
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT o.type || '/' || o.id FROM outbox o "
+                "JOIN resource a ON a.type = %s AND a.id = %s AND NOT a.deleted "
+                "JOIN resource b ON b.type = o.type AND b.id = o.id AND NOT b.deleted "
+                "WHERE o.target = %s AND o.type = a.type AND o.id <> a.id AND (o.remote = %s OR o.id = ANY(%s)) "
+                "AND NOT b.key = ANY(linked_patients(ARRAY[a.key])::bigint[]) ORDER BY o.key LIMIT 1",
+                (entry.type, entry.id, entry.target, remote, list(marked)),
+            )
+            row = await rows.fetchone()
+        return None if row is None else str(row[0])
+
     async def circular(self, target: str, reference: str, references: Sequence[str]) -> set[str]:
         """Those of `references` that wait for `reference` themselves, perhaps through others."""
         async with self._pool.connection() as connection:

@@ -122,6 +122,27 @@ def test_a_group_is_an_address_for_who_may_read_every_patient(served: Hospital) 
     assert kick_off(served, "Group/addressed/$export", person).status_code == 403
 
 
+def test_a_member_who_opts_out_takes_no_other_member_out_of_the_export(served: Hospital) -> None:
+    put(served, group("study", member("Patient/anna"), member("Patient/bert")))
+    put(served, opt_out("study-no", "bert"))
+    research = backend(served, ALL, purpose="HRESCH")
+    assert served.http.get("/fhir/Group/study", headers=research).status_code == 404, "it names bert"
+    results = exported(served, "Group/study/$export", research)
+    assert results["Patient"] == ["anna"]
+    assert results["Observation"] == ["anna-lab", "anna-vital"]
+    assert "study" not in results.get("Group", [])
+    assert "bert" not in str(results)
+    body = {
+        "resourceType": "Parameters",
+        "parameter": [{"name": "patient", "valueReference": {"reference": "Patient/bert"}}],
+    }
+    refused = kick_off(served, "Group/study/$export", research, method="POST", json=body)
+    assert refused.status_code == 400
+    remove(served, "Consent", "study-no")
+    assert exported(served, "Group/study/$export", research)["Patient"] == ["anna", "bert"]
+    remove(served, "Group", "study")
+
+
 def test_a_resource_about_a_member_and_another_person_is_not_given(served: Hospital) -> None:
     both = observation("both", "anna")
     put(served, {"resourceType": "Appointment", "id": "both", "status": "booked", "participant": [

@@ -8,7 +8,7 @@ from urllib.parse import unquote, urlencode
 
 from fhir_bridge.fhir.canonical import DELIVERED
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.server.delivery.identity import Identity, has_mark, identified, mark_of
+from fhir_bridge.server.delivery.identity import Identity, has_mark, identified, mark_of, tags
 from fhir_bridge.server.delivery.outcomes import Delivered, Failed, Leaving, Refused, Unresolved
 from fhir_bridge.server.delivery.references import References
 from fhir_bridge.server.delivery.smart_client import Answer, SmartClient
@@ -66,7 +66,7 @@ class FhirChannel:
         resource, identity = identified(resource, self._origin, self._target.identifiers.get(entry.type))
         if entry.type in self._target.find_only:
             await leaving()
-            return await self._adopt(identity)
+            return await self._adopt(entry, identity)
         resolved = await self._references.resolved(entry, resource)
         await leaving()
         content = await self._with_searches(resolved.resource)
@@ -100,13 +100,32 @@ class FhirChannel:
             results[text] = _place(present)
         return with_references(resource, lambda text: results.get(text, text)) if results else resource
 
-    async def _adopt(self, identity: Identity) -> Delivered:
+    async def _adopt(self, entry: Entry, identity: Identity) -> Delivered:
         present = await self._find(identity)
         if present is None:
             raise Unresolved(
                 (), f"the target has no {identity.type} with this identifier, and none is created there"
             )
+        await self._refuse_another(entry, present)
         return Delivered(_place(present), _version_of(present), ADOPTED)
+
+    async def _refuse_another(self, entry: Entry, present: dict[str, Any]) -> None:
+        """Two Patients here with one identifier are not made one there.
+
+        Raises:
+            Refused: what the target has is another Patient of this server.
+        """
+        if entry.type != "Patient":
+            return
+        mark = mark_of(self._origin, entry.type, "")
+        codes = [str(tag.get("code")) for tag in tags(present)]
+        marked = [code.removeprefix(mark) for code in codes if code.startswith(mark)]
+        other = await self._outbox.another(entry, _place(present), marked)
+        if other is not None:
+            raise Refused(
+                f"{other} has the same identifier, and is {_place(present)} there: if both are one person, link them "
+                "(Patient.link); else give this one an identifier of its own, or `identifiers` another system"
+            )
 
     async def _write(self, entry: Entry, body: dict[str, Any], identity: Identity) -> _Located:
         """Create or update."""
@@ -119,6 +138,8 @@ class FhirChannel:
             if is_new:
                 return _place(present), _version_of(present)
         remote, version = _place(present), _version_of(present)
+        if not identity.ours:
+            await self._refuse_another(entry, present)
         if not identity.ours and not _is_marked(present, self._origin, entry):
             return remote, ADOPTED
         await self._outbox.located(entry, remote, version)

@@ -10,7 +10,7 @@ from fhir_bridge.fhir.canonical import DELIVERED, PREDICTION_IDS
 from fhir_bridge.fhir.definitions import type_definition
 from fhir_bridge.storage import Store
 
-__all__ = ["Identity", "has_mark", "identified", "is_relayed", "mark_of", "origin_of_store"]
+__all__ = ["Identity", "has_mark", "identified", "is_relayed", "mark_of", "origin_of_store", "tags"]
 
 _REAL: Final = frozenset(
     "Device HealthcareService Location Organization Patient Person Practitioner PractitionerRole RelatedPerson".split()
@@ -46,7 +46,7 @@ class Identity:
         if not isinstance(resource, dict) or resource.get("resourceType") != self.type:
             return False
         if self.parameter == "_tag":
-            return _has(_tags(resource), "code", self.system, self.value)
+            return _has(tags(resource), "code", self.system, self.value)
         return _has(_listed(resource.get("identifier")), "value", self.system, self.value)
 
 
@@ -62,14 +62,14 @@ def mark_of(origin: str, kind: str, identity: str) -> str:
 
 def has_mark(resource: Any) -> bool:
     """Whether a resource was sent by a bridge."""
-    return isinstance(resource, dict) and any(tag.get("system") == DELIVERED for tag in _tags(resource))
+    return isinstance(resource, dict) and any(tag.get("system") == DELIVERED for tag in tags(resource))
 
 
 def is_relayed(resource: dict[str, Any], origin: str) -> bool:
     """Whether another bridge sent it here, and it has nothing else to be recognized by where that one has it."""
     if resource["resourceType"] in _REAL and _listed(resource.get("identifier")):
         return False
-    marks = [str(tag.get("code")) for tag in _tags(resource) if tag.get("system") == DELIVERED]
+    marks = [str(tag.get("code")) for tag in tags(resource) if tag.get("system") == DELIVERED]
     return bool(marks) and not any(mark.startswith(f"{origin}-") for mark in marks)
 
 
@@ -85,7 +85,7 @@ def identified(
     kind = resource["resourceType"]
     mark = mark_of(origin, kind, resource["id"])
     meta = dict(resource.get("meta") or {})
-    meta["tag"] = [*_tags(resource), {"system": DELIVERED, "code": mark}]
+    meta["tag"] = [*tags(resource), {"system": DELIVERED, "code": mark}]
     resource = {**resource, "meta": meta}
     own = [
         (identifier["system"], identifier["value"])
@@ -106,7 +106,8 @@ def identified(
     return {**resource, "identifier": identifiers}, Identity(kind, "identifier", DELIVERED, mark, ours=True)
 
 
-def _tags(resource: dict[str, Any]) -> list[dict[str, Any]]:
+def tags(resource: dict[str, Any]) -> list[dict[str, Any]]:
+    """The tags of a resource, whatever form it has."""
     meta = resource.get("meta")
     return _listed(meta.get("tag")) if isinstance(meta, dict) else []
 

@@ -210,10 +210,17 @@ class Targets(BaseModel):
         return targets
 
     def at(self, url: str) -> Target:
-        """The target of this name or address; one of its own where the file has none."""
+        """The target of this name or address; one of its own where the file has none.
+
+        Raises:
+            TargetError: it is neither a target's name nor an address that can be sent to.
+        """
         if url in self.targets:
             return self.targets[url]
         wanted = url.rstrip("/")
-        return next((target for target in self.targets.values() if target.url == wanted), None) or Target.at(
-            url
-        )
+        known = next((target for target in self.targets.values() if target.url == wanted), None)
+        try:
+            return known or Target.at(url)
+        except ValidationError as error:
+            texts = [item["msg"].removeprefix("Value error, ") for item in error.errors(include_url=False)]
+            raise TargetError("; ".join(texts)) from error

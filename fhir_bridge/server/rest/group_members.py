@@ -24,7 +24,11 @@ def for_groups(access: AccessFilter) -> AccessFilter:
 
     Clients ask for scopes of what they want to have, and not of the Group (smart-fetch). A backend service that may
     read every Patient is told nothing of a patient by it, but that some are in a Group whose id it knows.
+
+    A member who denies the purpose hides the Group, which names this member too. The others are exported all the same:
+    what is given of each is decided by the caller's own access.
     """
+    access = replace(access, purpose="PATRQT")
     unbounded = [
         rule.patient is None and not rule.criteria and {"r", "s"} <= rule.interactions
         for rule in access.rules

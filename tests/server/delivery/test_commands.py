@@ -190,3 +190,15 @@ def test_a_file_of_targets_that_can_not_be_used_says_where(tmp_path: Path, text:
         Targets.load(tmp_path / "targets.yaml")
     with pytest.raises(TargetError, match="can't be read"):
         Targets.load(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize(
+    "address", ["ftp://127.0.0.1/fhir", "no-such-target", "https://user:word@x.example/fhir"]
+)
+def test_an_address_that_can_not_be_sent_to_is_refused_in_words(desk: Desk, address: str) -> None:
+    desk.file("Patient.ndjson", patient("anna", "Alpha"))
+    result = desk.send("Patient.ndjson", to=address)
+    said = str(result.exception)
+    assert said.startswith(f"--to {address}: ")
+    assert "it needs http" in said or "no place in an address" in said
+    assert "\n" not in said, "not pydantic's own report"

@@ -80,6 +80,35 @@ def test_a_patient_of_the_targets_own_is_referred_to_and_never_written(post: Pos
     post.write(patient("anna", "Alpha"))
 
 
+@pytest.mark.parametrize("theirs", [False, True])
+def test_two_patients_with_one_identifier_do_not_become_one_there(
+    post: Post, peer: Peer, *, theirs: bool
+) -> None:
+    """One of them is parked with the reason, and its results wait; linked, they are one person."""
+    one, two, first, second = fresh(), fresh(), fresh(), fresh()
+    same = {"identifier": [{"system": "urn:oid:2.25.1", "value": f"MRN-{one}"}]}
+    if theirs:
+        peer.put(patient("x", "Theirs") | same)
+    target = post.target(peer.base)
+    post.write(patient(one, "One") | same, lab(first, one))
+    post.work(target)
+    post.write(patient(two, "Two") | same, lab(second, two))
+    post.work(target)
+    post.later(target)
+    row = post.row(target, f"Patient/{two}")
+    assert (row.state, f"Patient/{one} has the same identifier" in row.reason) == ("parked", True)
+    assert post.row(target, f"Observation/{second}").state == "waiting"
+    assert len(peer.of("Observation")) == len(peer.of("Patient")) == 1
+    link = {"link": [{"other": {"reference": f"Patient/{one}"}, "type": "replaces"}]}
+    post.write(patient(two, "Two") | same | link)
+    post.run(Outbox(post.store.pool).retry(keys=[row.key]))
+    for _ in range(3):
+        post.later(target)
+    assert post.row(target, f"Patient/{two}").state == "delivered"
+    assert post.row(target, f"Observation/{second}").state == "delivered"
+    assert len(peer.of("Patient")) == 1
+
+
 def test_what_may_only_be_looked_up_is_waited_for(post: Post, peer: Peer) -> None:
     name, target = fresh(), post.target(peer.base, find_only=frozenset({"Patient"}))
     post.write(lab(name))
