@@ -222,6 +222,9 @@ class PlainLines:
             or not _FORMAT.isdisjoint(keys)
             or not 1 < len(keys) == len(set(keys))
             or keys[0] != "GT"
+            or not {each.key for each in checked_keys(line) if each.definition.numeric}.issuperset(
+                {"DP", "GQ"}.intersection(keys)
+            )
             or sum(each.key in line.raw_info for each in self.file.consequences) > 1
         ):
             return None
@@ -232,8 +235,6 @@ class PlainLines:
         grouped = tuple(key for key in keys[1:] if key in _GROUPED)
         places = {key: place for place, key in enumerate(grouped, _FIXED_GROUPS)}
         file = self.file
-        file = self.file
-        numeric = {each.key for each in checked_keys(line) if each.definition.numeric}
         shape = Shape(
             re.compile(pattern + sample_pattern(line, _GENOTYPE, _GROUPED)),
             layout,
@@ -244,7 +245,6 @@ class PlainLines:
             itemgetter(*(places.get(key, _FIXED_GROUPS - 1) for key in ("AD", *FRACTIONS))),
             None if file.local or file.tiers else {},
             file.uses["GQ"].layout == "1",
-            numeric.issuperset({"DP", "GQ"}.intersection(keys)),
             not file.consequences,
         )
         self._shapes.append(shape)

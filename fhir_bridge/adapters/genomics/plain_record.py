@@ -11,8 +11,6 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from orjson import dumps
-
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.cached_property import cached
 from fhir_bridge.adapters.genomics.file import VcfFile
@@ -113,7 +111,6 @@ class Shape(NamedTuple):
         reads: gives of the groups the values of AD, AF and VAF.
         shares: by these; None where more is read than these.
         qualified: whether GQ is declared as a quality.
-        numbers: whether DP and GQ are numbers.
         together: whether they give their variants alone.
     """
 
@@ -125,7 +122,6 @@ class Shape(NamedTuple):
     reads: Callable[[tuple[str, ...]], object]
     shares: dict[object, Shares] | None
     qualified: bool
-    numbers: bool
     together: bool
 
 
@@ -233,7 +229,7 @@ class PlainRecord(VcfRecord):
         if sure is not None and sure != ".":
             evidence += f" GQ={sure}"
         evidence += kind.filters if quality == "." else f" QUAL={quality}{kind.filters}"
-        text = f'"text":"{evidence}"' if shape.numbers else f'"text":{dumps(evidence).decode()}'
+        text = f'"text":"{evidence}"'  # numbers, and words without quotes
         last = digits if not kind.width else self.position + kind.width
         place = f'"low":{{"value":{digits}}},"high":{{"value":{last}}}'
         spdi: str | None = None

@@ -205,6 +205,45 @@ def test_lines_read_together_are_written_as_each_alone(
         assert together[name] == content, name
 
 
+OTHERWISE = (
+    '##FORMAT=<ID=DP,Number=1,Type=String,Description="Depth in words">',
+    '##FORMAT=<ID=GQ,Number=.,Type=Float,Description="Quality">',
+    '##FORMAT=<ID=VAF,Number=A,Type=Float,Description="Fraction">',
+    '##FORMAT=<ID=AF,Number=R,Type=Float,Description="Fractions">',
+)
+
+
+def test_values_that_are_declared_otherwise_are_written_together_as_each_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alike: list[int]
+) -> None:
+    random, given = Random(9), []
+    for number in range(900):
+        depth = random.choice(('a"b', "\\", "9", ".", "\u00e9", "12"))
+        quality, fraction = (
+            random.choice(("9.5", "99", ".", "20.0")),
+            random.choice(("0.5", "0.25", ".", "1")),
+        )
+        calls = {
+            "GT:DP:GQ:VAF": f"0/1:{depth}:{quality}:{fraction}",
+            "GT:AF:AD:GQ": f"1/1:0.5,{fraction}:{random.randint(0, 9)},7:{quality}",
+            "GT:VAF:AF:DP": f"0/1:{fraction}:0.25,0.75:{depth}",
+        }
+        key = random.choice(list(calls))
+        site = random.choice(("50", ".", "12.5"))
+        given.append(f"1 {200 + number} rs{number} A G {site} PASS . {key} {calls[key]}".replace(" ", "\t"))
+    path = tmp_path / "otherwise.vcf"
+    usual = next(each for each in HEADER if each.startswith("##FORMAT=<ID=DP"))
+    head = text([], extra=OTHERWISE).replace(f"{usual}\n", "")
+    path.write_text(head + "".join(line + "\n" for line in given))
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+    together = written(tmp_path / "one", path)
+    assert sum(alike) > 150
+    each_alone(monkeypatch)
+    assert written(tmp_path / "two", path) == together
+    assert rb"DP=a\"b" in together["Observation.ndjson"]
+
+
 def test_conditions_of_a_mapping_that_looks_at_a_lines_own_values_hold_for_each_line(
     tmp_path: Path, alike: list[int]
 ) -> None:
