@@ -315,7 +315,9 @@ class Allele:
     def allelic_state(self) -> str | None:
         """See `genotype.allelic_state`."""
         line = self.line
-        mitochondrial = self.fraction if line.chromosome == "MT" else None
+        # Where a fraction is stated beside reads of which none has the allele, nothing shows it.
+        unread = line.chromosome != "MT" or self.allele_depth == 0
+        mitochondrial = None if unread else self.fraction
         return allelic_state(
             self.call.genotype,
             self.number,

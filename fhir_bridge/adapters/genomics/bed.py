@@ -27,15 +27,15 @@ def read_studied(header: Header, options: Options) -> Studied:
     description = "; ".join(header.meta.get("studied_regions", [])) or None
     if options.studied_bed is None:
         return Studied(genes, description)
-    named, description, bed = _read_bed(options.studied_bed)
-    return Studied(genes or named, description, bed)
+    named, description, bed, bases = _read_bed(options.studied_bed)
+    return Studied(genes or named, description, bed, bases)
 
 
 _MOST = 300_000
 """Regions that are stated one by one: an exome has some 200,000."""
 
 
-def _read_bed(path: Path) -> tuple[tuple[str, ...], str, str | None]:
+def _read_bed(path: Path) -> tuple[tuple[str, ...], str, str | None, int]:
     bases = 0
     every: list[tuple[str, int, int]] = []
     genes: dict[str, None] = {}
@@ -50,4 +50,4 @@ def _read_bed(path: Path) -> tuple[tuple[str, ...], str, str | None]:
     joined = RegionList(_MOST)
     for contig, start, end in sorted(every):
         joined.add(contig, start + 1, end)
-    return tuple(genes), f"{len(every)} regions of {path.name}, {bases} bases", joined.bed
+    return tuple(genes), f"{len(every)} regions of {path.name}, {bases} bases", joined.bed, bases

@@ -57,7 +57,8 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
     file.genotyped += 1
     issues: list[Issue] = []
     reported: set[tuple[str, str]] = set()
-    informative = _informative(line, width)
+    copied = _states_copies(line)
+    informative = _informative(line, width, all_of_them=copied)
     breakends = any(alternate.kind == "breakend" for alternate in line.alternates)
     called = len(informative) < len(file.columns)
     pattern = format_pattern(line) if informative else None
@@ -86,6 +87,8 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
             else:
                 study.not_reference -= 1
                 called = True
+                if copied and called_by_copies(Call(line, name, text, genotype)) is not None:
+                    reported.add(_statement("FB-VCF-094"))
             if line.number <= file.checked_to:
                 issues += wrong_values(Call(line, name, text, genotype), column, locator)
             continue
@@ -181,10 +184,16 @@ def _without_genotype(
     return issues, issue(code, _REASONS[code], locator)
 
 
-def _informative(line: Line, width: int) -> list[tuple[int, str]]:
+def _states_copies(line: Line) -> bool:
+    """Whether samples have a copy number of a symbolic ALT, which may be another one than their genotypes say."""
+    symbolic = any(alternate.kind == "symbolic" for alternate in line.alternates)
+    return symbolic and "CN" in line.columns[8].split(":") and not line.file.options.check
+
+
+def _informative(line: Line, width: int, *, all_of_them: bool) -> list[tuple[int, str]]:
     """Place and text of the samples that are not plainly called as reference: in a cohort few of many."""
     file = line.file
-    if line.number <= file.checked_to and width:
+    if all_of_them or (line.number <= file.checked_to and width):
         return [(location, line.columns[column]) for location, (column, _) in enumerate(file.columns)]
     texts = line.columns[9:] if file.all_columns else [line.columns[column] for column, _ in file.columns]
     if not width:
@@ -342,6 +351,7 @@ _STATEMENTS = {
     "FB-VCF-050": "the call fails a filter (FILTER, FT or AS_FilterStatus): kept, with confidence low",
     "FB-VCF-051": "the call fails a filter (FILTER, FT or AS_FilterStatus): left out, as the setting `filtered` says",
     "FB-VCF-056": "no genotype: the tumour has the ALT by INFO/SOMATIC, zygosity is not stated",
+    "FB-VCF-094": "a genotype of the reference, and a copy number of the ALT: the genotype counts",
     "FB-VCF-057": "POS and REF are not within the contig's known length: neither g.HGVS nor SPDI is stated",
     "FB-VCF-052": "CLNSIG is none of ClinVar's words, or of classes that conflict: kept as text, as the report says",
 }

@@ -42,11 +42,12 @@ _DATE = re.compile(r"(\d{4})-?(\d{2})-?(\d{2})")
 
 @dataclass(frozen=True, slots=True)
 class Studied:
-    """What the study covers: genes by symbol, a sentence on its regions, and these as BED in base64."""
+    """What the study covers: genes by symbol, a sentence on its regions, these as BED in base64, and their bases."""
 
     genes: tuple[str, ...] = ()
     description: str | None = None
     bed: str | None = None
+    bases: int | None = None
 
 
 class Place(NamedTuple):
@@ -289,6 +290,8 @@ class VcfFile:
         ):
             if regions is not None and (names := regions.unknown(contigs)):
                 yield option, names
+        if self.options.studied_bed is not None and self.studied.bases == 0:
+            yield "studied_bed", ["any contig: it has no regions"]
 
     @property
     def contigs_seen(self) -> list[str]:

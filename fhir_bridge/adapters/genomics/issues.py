@@ -71,6 +71,12 @@ CODES = declare(
         "ID or FILTER gives a name twice; it is taken once",
         "See VCF 4.3 §1.6.1; `--check` refuses it.",
     ),
+    IssueCode(
+        "FB-VCF-094",
+        "warning",
+        "A genotype and a copy number (CN) of one sample contradict each other",
+        "The genotype counts. Look at the call: by its copy number the sample has the variant.",
+    ),
     IssueCode("FB-VCF-027", "error", "QUAL, FILTER or ID is wrong", "See VCF 4.3 §1.6.1."),
     IssueCode(
         "FB-VCF-028",

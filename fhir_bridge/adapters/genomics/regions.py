@@ -70,6 +70,8 @@ class Regions:
 
     def unknown(self, contigs: Iterable[str]) -> list[str]:
         """Contigs of regions that are neither chromosomes nor among `contigs` (of a file): nothing can be in them."""
+        if not self._starts:
+            return ["any contig: it has no regions"]
         known = {*CHROMOSOMES, *map(_name, contigs)}
         return sorted(set(self._starts) - known)
 

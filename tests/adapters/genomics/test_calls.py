@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from .conftest import HEADER
+from .conftest import HEADER, component
 
 
 def test_only_the_alts_of_the_genotype_are_reported(read):
@@ -75,6 +75,13 @@ def test_mitochondrial_fraction_comes_from_the_reads_of_its_own_allele(read):
         (Decimal(1), "homoplasmic"),
     ]
     assert found.alleles[0].hgvs_g == "NC_012920.1:m.3243A>G"
+
+
+@pytest.mark.parametrize("genotype", ["1:0,500:1", "1:500,0:1", "0/1:500,0:0.4"])
+def test_a_mitochondrial_allele_without_a_read_has_no_state(converted, genotype):
+    fraction = '##FORMAT=<ID=AF,Number=A,Type=Float,Description="Fraction">'
+    (variant,) = converted(f"MT 3243 . A G . PASS . GT:AD:AF {genotype}", extra=(fraction,)).variants
+    assert bool(component(variant, "53034-5")) == (genotype == "1:0,500:1")
 
 
 def test_breakend_is_kept_as_written_and_said_so(read):

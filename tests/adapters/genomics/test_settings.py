@@ -154,3 +154,10 @@ def test_the_view_of_variants_is_the_same_where_components_say_again_what_names_
     assert {"Chromosome 22,GRCh38,NC_000022.11", "Chromosome Y,GRCh38,NC_000024.10"} <= {
         ",".join(row.split(",")[10:13]) for row in tables[0].splitlines()
     }
+
+
+@pytest.mark.parametrize("option", ["regions", "studied_bed"])
+def test_a_bed_file_without_regions_is_reported(converted, tmp_path, option):
+    (tmp_path / "empty.bed").write_text("# nothing\n")
+    done = converted("1 100 . A C . PASS . GT 0/1", options=["--set", f"{option}={tmp_path / 'empty.bed'}"])
+    assert done.messages["FB-VCF-090"] == [f"option {option}: nothing is on any contig: it has no regions"]

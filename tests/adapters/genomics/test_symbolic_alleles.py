@@ -313,3 +313,22 @@ def test_since_4_4_the_length_decides_where_end_says_another(converted):
 )
 def test_what_programs_usually_write_is_no_contradiction(converted, entry):
     assert "FB-VCF-036" not in converted(info(entry, "<DEL>", "0/1")).messages
+
+
+@pytest.mark.parametrize(
+    ("alternate", "copies", "contradiction"),
+    [
+        ("<DEL>", "1", True),
+        ("<DUP>", "3", True),
+        ("<DEL>", "2", False),
+        ("<DEL>", "3", False),
+        ("<CNV>", "4", True),
+    ],
+)
+def test_a_copy_number_that_contradicts_a_genotype_of_the_reference_is_reported(
+    converted, alternate, copies, contradiction
+):
+    lines = [f"1 {start} . N {alternate} . PASS END=9000 GT:CN 0/0:{copies}" for start in (1000, 2000)]
+    done = converted(*lines)
+    assert done.variants == []
+    assert ("FB-VCF-094" in done.messages) == contradiction
