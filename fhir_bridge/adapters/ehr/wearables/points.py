@@ -74,7 +74,7 @@ def users_of(path: Path) -> set[str]:
     with path.open("rb") as file:
         while len(users) < 2 and (block := file.read(_BLOCK)):
             text = rest + block
-            users.update(str(json.loads(found)) for found in _USER.findall(text))
+            users.update(str(json.loads(name)) for name in _USER.findall(text))
             rest = text[-_LONGEST_USER:]
     return users
 
