@@ -162,7 +162,7 @@ ELSEWHERE: dict[str, tuple[str, ...]] = {
 """Tests below `tests` that try an attack, by module and name."""
 
 NOT_REFUSED: dict[str, str] = {
-    "A78": "a narrower one (an actor, a class, a code) decides nothing here",
+    "A78": "one for an actor or a code decides nothing here",
 }
 """What of an attack succeeds: a limit, in the words of docs/records.md."""
 

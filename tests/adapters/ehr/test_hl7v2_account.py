@@ -273,4 +273,5 @@ def test_a_real_message_is_converted_only_if_all_of_it_is(shared: Path) -> None:
     incomplete = {issue.source for issue in converted.issues if issue.code == "FB-HL7-012"}
     outcomes = dict(converted.outcomes)
     assert {outcomes[source] for source in incomplete} <= {"partial"}
-    assert list(outcomes.values()).count("converted") >= 205
+    # Three MDM announce a document and hold none of it: they are reported.
+    assert list(outcomes.values()).count("converted") >= 203
