@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import multiprocessing
 import os
 import signal
@@ -79,4 +80,8 @@ def _serve(environment: dict[str, str], log: str, folder: str) -> None:
     from fhir_bridge.server.serve import serve
     from fhir_bridge.server.settings import Settings
 
-    serve(Settings())
+    try:
+        serve(Settings())
+    finally:
+        # multiprocessing ends copies without it: an embedded database would not be given back.
+        atexit._run_exitfuncs()

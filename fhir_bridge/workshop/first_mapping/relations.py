@@ -555,7 +555,9 @@ def _reasons_why_not(sample: Sample, guesses: list[Guess]) -> None:
     """A column that few rows fill, mostly with words for a refusal, is why they were not vaccinated, whatever it is called."""
     if of_roles(guesses, "status-reason", "refused"):
         return
-    for guess in of_roles(guesses, "category", "text", "code", "display", "complaint", "indication"):
+    for guess in of_roles(
+        guesses, "category", "text", "code", "display", "complaint", "indication", "exemption"
+    ):
         cells = [] if guess.of or guess.measure or guess.system else stated_in(sample, guess)
         if 0 < 2 * len(cells) < len(sample.rows) and share(cells, _WHY_NOT.search) >= _MOSTLY:
             guess.role, guess.questions = "status-reason", []
