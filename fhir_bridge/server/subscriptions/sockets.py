@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Final
 
@@ -182,8 +183,9 @@ class Sockets:
                 busy = await self._notifier.turn()
                 # The Subscription is off, in error or deleted: its client or person may not subscribe any more, or
                 # ended it. One that was bound during the turn is looked at in the next.
-                over = {identity for identity, socket in bound.items() if self._bound.get(identity) is socket}
-                await self._unbind(over - self._notifier.known, "the Subscription is over")
+                known = self._notifier.known
+                over = {identity: socket for identity, socket in bound.items() if identity not in known}
+                await self._unbind(over, "the Subscription is over")
             except Exception as error:  # noqa: BLE001 - the database is away, in one of many ways: it comes back
                 _log.warning("websockets wait: the database does not answer (%s)", type(error).__name__)
                 busy = False
@@ -192,16 +194,20 @@ class Sockets:
 
     async def _end_those_elsewhere(self) -> None:
         """Another worker has a websocket that was bound later."""
-        names = {identity: socket.name for identity, socket in self._bound.items()}
-        await self._unbind(set(names) - await self._events.bound(names), "bound to another websocket")
+        asked = dict(self._bound)
+        here = await self._events.bound({identity: socket.name for identity, socket in asked.items()})
+        gone = {identity: socket for identity, socket in asked.items() if identity not in here}
+        await self._unbind(gone, "bound to another websocket")
 
-    async def _unbind(self, identities: set[str], reason: str) -> None:
-        for identity in identities:
-            socket = self._bound.pop(identity, None)
-            if socket is not None:
-                socket.subscriptions.discard(identity)
-                if not socket.subscriptions:
-                    await socket.close(GONE, reason)
+    async def _unbind(self, sockets: Mapping[str, _Socket], reason: str) -> None:
+        """End what is bound to these; another websocket may have taken its place meanwhile, and stays."""
+        for identity, socket in sockets.items():
+            if self._bound.get(identity) is not socket:
+                continue
+            del self._bound[identity]
+            socket.subscriptions.discard(identity)
+            if not socket.subscriptions:
+                await socket.close(GONE, reason)
 
     async def stop(self) -> None:
         """Notify nobody any more."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
+import threading
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
@@ -182,6 +183,32 @@ def test_a_later_websocket_takes_the_place_of_an_earlier_one(feed: Feed) -> None
     # Of another worker as well: it writes its name.
     feed.hospital.sql("UPDATE subscription SET bound_by = 'another worker'")
     assert second.ended() == 1000
+
+
+def test_a_websocket_that_is_bound_while_others_are_looked_at_stays(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    feed.as_user("user/*.cruds", patient=None)
+    identity = listen(feed, "Observation?patient=anna")
+    first = bound(feed, identity)
+    assert about(first.told())[0] == "handshake"
+    known = feed.hospital.services.sockets._events.bound
+    asked, answered = threading.Event(), threading.Event()
+
+    async def slowly(names: Mapping[str, str]) -> set[str]:
+        """What is known was asked of the first websocket, and is answered when the second is bound."""
+        if not asked.is_set():
+            asked.set()
+            await asyncio.to_thread(answered.wait, PATIENCE)
+        return await known(names)
+
+    monkeypatch.setattr(feed.hospital.services.sockets._events, "bound", slowly)
+    assert asked.wait(PATIENCE)
+    second = bound(feed, identity)
+    assert first.ended() == 1000
+    answered.set()
+    assert about(second.told())[0] == "handshake"
+    second.leave()
 
 
 @pytest.mark.parametrize("text", ["bind-with-token x", "bind-with-token ", "hello", "bind abc", ""])
