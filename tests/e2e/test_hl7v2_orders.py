@@ -144,3 +144,18 @@ def test_an_administration_alone_tells_of_its_prescription(store: Store) -> None
     assert order["dosageInstruction"][0]["doseAndRate"][0]["doseQuantity"]["value"] == 500
     assert "extension" not in order["dosageInstruction"][0]
     assert "_status" not in order
+
+
+def acted(control: str, time: str, code: str) -> str:
+    return message("ORM^O01", control, time, pid("1"), f"ORC|{code}|P1^KIS", "OBR|1|P1^KIS||24323-8^CMP^LN")
+
+
+@pytest.mark.parametrize(
+    ("codes", "status"), [(("HD", "RL"), "active"), (("RP",), "revoked"), (("HD",), "on-hold")]
+)
+def test_what_is_done_to_an_order_decides_its_status(
+    store: Store, codes: tuple[str, ...], status: str
+) -> None:
+    actions = [acted(f"x{n}", f"2026031{n + 1}120000", code) for n, code in enumerate(codes)]
+    order = of(each_order(store, [ORDER, *actions]), "ServiceRequest", "P1")
+    assert (order["status"], order["priority"]) == (status, "stat")

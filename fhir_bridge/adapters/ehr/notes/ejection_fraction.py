@@ -49,7 +49,9 @@ _OWNED: Final = re.compile(r"(?:has|had|hat|hatte|habe)\s+(?:an?|eine)\s+\Z", re
 _DELTA: Final = re.compile(r"(?:\bdelta|Δ)\W*$", re.IGNORECASE)
 _FORMER_NAME: Final = re.compile(r"\b(?:Vor|Alt|Ausgangs)-\s*$", re.IGNORECASE)
 _REFUTED: Final = re.compile(
-    r"\b(?:ruled out|(?<!cannot be )excluded|error of transcription|(?<!nicht )ausgeschlossen|Übertragungsfehler)\b",
+    r"\b(?:(?:is|was) (?:wrong|incorrect|erroneous|an error)"
+    r"|(?:can(?:not|['’]t)|could(?: not|n['’]t)) (?:be )?confirm\w*|(?:war|ist) (?:falsch|fehlerhaft)|nicht bestätig\w*"
+    r"|ruled out|(?<!cannot be )excluded|error of transcription|(?<!nicht )ausgeschlossen|Übertragungsfehler)\b",
     re.IGNORECASE,
 )
 _NOT_EXCLUDED: Final = re.compile(

@@ -304,11 +304,21 @@ def _kin(text: str, match: re.Match[str]) -> _Kin:
     return _Kin(sided, min(start, side.start()), max(end, side.end()))
 
 
+_NOT_KNOWN: Final = re.compile(
+    r"""\b(?:no|without)\ (?:information|data|details|records?|knowledge)\b
+    |\bkeine\ (?:angaben?|informationen|daten|auskunft|kenntnis\w*)\b|\b(?:is|are|was)\ (?:not\ )?known\ because\b
+    |\b(?:does|did|do)\ not\ deny\b|\bverneint\b[^.;]*\bnicht\b|\b(?:not\ true|stimmt\ nicht|untrue)\b""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""That nothing is known, or that a denial is denied."""
+
+
 def family_history(sentence: Sentence) -> Iterator[Fact]:
     """The conditions of relatives that a sentence states or denies."""
     text = sentence.text
     if (
         UNCHANGED.search(text)
+        or _NOT_KNOWN.search(text)
         or _NO_STATEMENT.search(_PLAYED.sub("", text))
         or _SELF.search(text)
         or _EXAMINED.search(text)

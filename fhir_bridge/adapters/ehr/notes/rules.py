@@ -46,7 +46,19 @@ class RuleExtractor:
             yield from (
                 one if isinstance(one, Doubt) else one._replace(text=text[one.start : one.end])
                 for one in current(_findings(text, day, place))
+                if not (isinstance(one, Fact) and _spans_fields(text, one))
             )
+
+
+_FIELD_ENDS: Final = re.compile(r":[ \t]*[^\s:]+[ \t]*\n\s*[A-ZÄÖÜ]")
+"""A line that ends with the value of a field, and one that begins anew."""
+
+
+def _spans_fields(text: str, fact: Fact) -> bool:
+    """Whether smoking was read out of the value of one field and the line below: `Alcohol: never`, `Smoker, 20/day`."""
+    if fact.kind != "smoking" or "\n" not in text[fact.start : fact.end]:
+        return False
+    return _FIELD_ENDS.search(text, text.rfind("\n", 0, fact.start) + 1, fact.end) is not None
 
 
 def _findings(text: str, day: date | None, place: str) -> list[Finding]:

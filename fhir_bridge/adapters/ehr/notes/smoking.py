@@ -223,6 +223,31 @@ _STATES: Final = tuple(
         ),
     )
 )
+_UNKNOWN: Final = re.compile(
+    r"""\bno\ (?:\w+\ )?(?:smoking|tobacco|nicotine|cigarette)\ (?:history|hx|use|status)\ (?:(?:is|was|has\ been
+    |could\ be)\ )?
+    (?:available|on\ file|on\ record|obtained|documented|recorded|known|taken|given|elicited|provided)\b
+    |\bkeine\ (?:\w+anamnese|angaben?|auskunft|daten|informationen)\b(?:[^.;,]{0,30}\b(?:vorhanden|erhoben
+    |bekannt|dokumentiert|erhebbar|verfügbar|möglich|rauch\w*|nikotin\w*|tabak\w*))
+    |[:=]\s*(?:never\ (?:asked|assessed|recorded|documented|addressed)|no\ (?:data|info(?:rmation)?|answer|records?
+    |details?|entry|response)\b|none\ (?:available|recorded|documented|on\ file)|keine\ (?:angaben?|daten|auskunft
+    |information\w*)\b
+    |nicht\ (?:erhoben|erfragt|bekannt|dokumentiert))""",
+    re.IGNORECASE | re.VERBOSE,
+)
+"""That it is not known, which is no denial."""
+_NOT_NON: Final = re.compile(
+    r"\b(?:kein|not(?: an?)?|nicht(?: ein)?|(?:not true|stimmt nicht|untrue)\b[^.;]*)\s+(?:\w+\s+)?\Z",
+    re.IGNORECASE,
+)
+"""Before a denial that is denied."""
+_TO_BE: Final = re.compile(
+    r"[^.;]{0,15}\b(?:werden|zu\s+sein|zu\s+werden|sein(?=\W*\Z))|\s+(?:in\s+(?:the\s+)?future|by\s+\w+)\b",
+    re.IGNORECASE,
+)
+_WANTS: Final = re.compile(
+    r"\b(?:will|möchte|plant|hofft|wünscht|wants?|wishes|plans?|hopes?|would like)\b", re.IGNORECASE
+)
 _RISK: Final = re.compile(
     r"""(?:\A|[,;:+&]|\b(?:and|und|sowie)\b)\W*(?P<name>smoking|tobacco(?:\ use)?|cigarettes|nicotine|nikotin
     |rauchen)\s*(?=[,;.+&]|\Z|(?:and|und|sowie)\b)""",
@@ -336,7 +361,7 @@ def smoking(sentence: Sentence, day: date | None) -> Iterator[Fact]:
     """Whether the patient smokes, as far as a sentence states it."""
     text = sentence.text
     if sentence.carried or any(
-        words.search(text) for words in (_REFERENCE, _NOT_SMOKING, _OTHER_SMOKE, UNCHANGED)
+        words.search(text) for words in (_REFERENCE, _NOT_SMOKING, _OTHER_SMOKE, _UNKNOWN, UNCHANGED)
     ):
         return
     mentions: list[tuple[str, int, int]] = []
@@ -408,6 +433,12 @@ def _turned(sentence: Sentence, status: str, start: int, end: int) -> str | None
         return None if text[:start].strip() else ""
     before = text[:start]
     after = text[end:]
+    if status in ("never", "non") and (
+        _NOT_NON.search(before)
+        or (_WANTS.search(before) and _TO_BE.match(after))
+        or re.match(r"\s+nicht\s*\W*\Z", after)
+    ):
+        return ""
     if _NOT_SO.get(status) and _NOT_SO[status].search(before):
         return "former" if status == "current" and re.match(r"[^.;,]{0,20}\bmehr\b", after) else ""
     if status == "never":

@@ -11,6 +11,9 @@ from tests.adapters.ehr.notes.test_grammar import stated
     ("text", "facts"),
     [
         ("- Smoking status: current every day smoker", "smoking=current"),
+        ("Alcohol: never\nSmoker, 20/day", ""),
+        ("Drogen: kein\nRaucher", ""),
+        ("Tobacco: never\nAlcohol: daily", "smoking=never"),
         ("Habits\n- Tobacco: 2 ppd\n- Alcohol: wine at weekends", "smoking=current"),
         ("Noxen\n- Nikotin: 15/Tag\n- Alkohol: selten", "smoking=current"),
         ("Problems\n- Gout\n- Tobacco abuse", "smoking=current"),
