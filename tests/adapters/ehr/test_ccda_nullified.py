@@ -99,3 +99,48 @@ def test_every_other_statement_too(repository: Path, tmp_path: Path) -> None:
         assert of[kind]["status"] == "entered-in-error", kind
     assert of["Condition"]["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
     assert "clinicalStatus" not in of["Condition"]
+
+
+RESULTS = (
+    '<organizer classCode="BATTERY" moodCode="EVN"><templateId root="2.16.840.1.113883.10.20.22.4.1"/>'
+    '<id root="2.25.20"/><code code="58410-2" codeSystem="2.16.840.1.113883.6.1"/><statusCode code="{status}"/>'
+    '<component><observation classCode="OBS" moodCode="EVN"><templateId root="2.16.840.1.113883.10.20.22.4.2"/>'
+    '<id root="2.25.21"/><code code="718-7" codeSystem="2.16.840.1.113883.6.1"/><statusCode code="completed"/>'
+    '<value xsi:type="PQ" value="13.2" unit="g/dL"/></observation></component></organizer>'
+)
+DRUG = (
+    '<substanceAdministration classCode="SBADM" moodCode="EVN"{more}>'
+    '<templateId root="2.16.840.1.113883.10.20.22.4.16"/><id root="2.25.{number}"/><statusCode code="{status}"/>'
+    "<consumable><manufacturedProduct><manufacturedMaterial>"
+    '<code code="1049221" codeSystem="2.16.840.1.113883.6.88" displayName="Prednisone"/>'
+    "</manufacturedMaterial></manufacturedProduct></consumable>{inner}</substanceAdministration>"
+)
+STEP = '<entryRelationship typeCode="COMP">{}</entryRelationship>'
+DISCHARGE = (
+    '<act classCode="ACT" moodCode="EVN" negationInd="true"><templateId root="2.16.840.1.113883.10.20.22.4.35"/>'
+    '<id root="2.25.30"/><code code="10183-2" codeSystem="2.16.840.1.113883.6.1"/><statusCode code="completed"/>'
+    '<entryRelationship typeCode="SUBJ">{}</entryRelationship></act>'
+)
+
+
+@pytest.mark.parametrize(("status", "expected"), [("nullified", "entered-in-error"), ("completed", "final")])
+def test_results_are_in_error_with_their_panel(
+    repository: Path, tmp_path: Path, status: str, expected: str
+) -> None:
+    written, _ = converted(tmp_path, document(repository, RESULTS.format(status=status)))
+    results = [one for one in written if one["resourceType"] == "Observation" and "718-7" in str(one["code"])]
+    assert [one["status"] for one in results] == [expected]
+
+
+def test_steps_of_a_drug_are_in_error_with_it_and_a_denied_discharge_drug_is_not_taken(
+    repository: Path, tmp_path: Path
+) -> None:
+    step = DRUG.format(more="", number=23, status="active", inner="")
+    parts = DRUG.format(more="", number=22, status="nullified", inner=STEP.format(step))
+    denied = DISCHARGE.format(DRUG.format(more="", number=24, status="active", inner=""))
+    written, _ = converted(tmp_path, document(repository, parts, denied))
+    assert sorted(one["status"] for one in written if one["resourceType"] == "MedicationStatement") == [
+        "entered-in-error",
+        "entered-in-error",
+        "not-taken",
+    ]

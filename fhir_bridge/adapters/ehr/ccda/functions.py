@@ -269,6 +269,17 @@ def within(s: Node) -> str:
     return "" if s.container is NOTHING else s.container.kind
 
 
+@function(scope=True, returns="boolean")
+def in_error(s: Node) -> bool:
+    """Whether a statement that this one is in is nullified: this one was entered in error with it."""
+    around = s.container
+    while around is not NOTHING:
+        if any(each.attributes.get("code") == "nullified" for each in around.named.get("statusCode", ())):
+            return True
+        around = around.container
+    return False
+
+
 FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     **values.FUNCTIONS,
     "outputs_of": outputs_of,
@@ -289,6 +300,7 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "vital_text": vital_text,
     "diastolic_quantity": diastolic_quantity,
     "diastolic_text": diastolic_text,
+    "in_error": in_error,
     "within": within,
     "unreadable": unreadable,
 }
