@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 __all__ = [
+    "MARKS",
     "NOTHING_THERE",
     "NO_ALLERGY",
     "STATUS_KINDS",
@@ -153,6 +154,12 @@ NO_ALLERGY: Final = NOTHING_THERE | frozenset(
     "geen allergieën|ingen kjente|ingen kända|unknown|unbekannt|inconnu|inconnue|onbekend".split("|")
 )
 """Words for that no allergy is known."""
+MARKS: Final = {
+    **dict.fromkeys("x j ja y yes o oui s si sí sim 1 true wahr vrai vero waar + ✓ ✔ ☑".split(), "true"),
+    **dict.fromkeys("n no nein nee non não nej nei 0 false falsch faux falso onwaar ☐".split(), "false"),
+    "-": "~",
+}
+"""What marks a row by yes (true) or no in a column whose name asks for that, in small letters."""
 _DONE: Final = frozenset("final completed finished".split())
 """The strongest statuses, which nothing becomes that is not understood."""
 

@@ -1,0 +1,54 @@
+# ruff: noqa: E501 - tables are written as they are
+"""`mapping new`: nothing is said that no cell says: no dose of blanks, no reason of a mark, no reaction of `none`, none active that was stopped."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from tests.workshop.drafts import converted, of
+
+_PLAN = (
+    "Pat.-Nr.;Geburtsdatum;PZN;Handelsname;ATC;morgens;mittags;abends;z. Nacht;Einheit;b. Bedarf;Beginn;Ende"
+)
+_DRUGS = (
+    ("03126480", "Salbutamol-CT", "R03AC02"),
+    ("01016009", "Ramipril 5", "C09AA05"),
+    ("01234561", "L-Thyroxin 75", "H03AA01"),
+)
+
+
+def plan(needed: str = "x", name: str = "Notiz", cells: tuple[str, ...] = ("",)) -> str:
+    """A list of medication: each third drug is taken as needed and has no dose at any time of day."""
+    rows = "".join(
+        f"29{n // 3:03};13.04.19{60 + n // 3};{';'.join(_DRUGS[n % 3])};{';'.join(('', '', '', '') if n % 3 == 0 else ('1', '0', '1', '') if n % 3 == 1 else ('1', '0', '0', '0'))};"
+        f"Stück;{needed if n % 3 == 0 else ''};{n + 10}.01.2024;;{cells[n % len(cells)]}\n"
+        for n in range(18)
+    )
+    return f"{_PLAN};{name}\n{rows}"
+
+
+def test_blank_times_of_day_are_no_dose_of_zero(tmp_path: Path) -> None:
+    _, made, _ = converted(tmp_path, plan())
+    texts = Counter(r["dosageInstruction"][0].get("text") for r in of(made, "MedicationRequest"))
+    assert texts == {None: 6, "1-0-1-0 Stück": 6, "1-0-0-0 Stück": 6}
+
+
+@pytest.mark.parametrize("mark", ["x", "X", "ja", "J", "Y", "yes", "1", "true"])
+def test_a_mark_says_that_it_is_taken_as_needed_and_not_for_what(tmp_path: Path, mark: str) -> None:
+    _, made, _ = converted(tmp_path, plan(mark))
+    dosages = [r["dosageInstruction"][0] for r in of(made, "MedicationRequest")]
+    assert Counter(d.get("asNeededBoolean") for d in dosages) == {True: 6, None: 12}
+    assert not [d for d in dosages if "asNeededCodeableConcept" in d]
+
+
+def test_words_in_a_column_of_as_needed_still_say_for_what(tmp_path: Path) -> None:
+    text = plan().replace(";x;10.", ";bei Luftnot;10.")
+    _, made, _ = converted(tmp_path, text)
+    dosages = [r["dosageInstruction"][0] for r in of(made, "MedicationRequest")]
+    assert Counter(d.get("asNeededBoolean") for d in dosages) == {True: 5, None: 13}
+    assert [d["asNeededCodeableConcept"] for d in dosages if "asNeededCodeableConcept" in d] == [
+        {"text": "bei Luftnot"}
+    ]
