@@ -52,3 +52,45 @@ def test_words_in_a_column_of_as_needed_still_say_for_what(tmp_path: Path) -> No
     assert [d["asNeededCodeableConcept"] for d in dosages if "asNeededCodeableConcept" in d] == [
         {"text": "bei Luftnot"}
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "cells"),
+    [
+        ("abgesetzt", ("", "ja", "")),
+        ("Discontinued", ("N", "Y", "N")),
+        ("Stopped", ("", "x", "")),
+        ("Gestopt", ("nee", "ja", "nee")),
+        ("Suspendida", ("no", "si", "no")),
+        ("suspendido", ("", "sí", "")),
+        ("Sospeso", ("N", "S", "N")),
+        ("Arrêté", ("non", "oui", "non")),
+    ],
+)
+def test_a_drug_that_a_column_marks_as_stopped_is_not_active(
+    tmp_path: Path, name: str, cells: tuple[str, ...]
+) -> None:
+    text = plan(name=name, cells=cells).replace("10.01.2024;;", "10.01.2024;20.01.2024;")
+    _, made, mapping = converted(tmp_path, text)
+    states = Counter(r["status"] for r in of(made, "MedicationRequest"))
+    assert states == {"stopped": 6, "completed": 1, "active": 11}
+    assert f"{name}: rows with {cells[1].casefold()} are taken for stopped (status): are they?" in mapping
+
+
+def test_what_is_not_understood_of_a_drug_that_may_be_stopped_is_unknown(tmp_path: Path) -> None:
+    text = plan(name="abgesetzt", cells=("", "ja", "", "UAW", "nein", "")).replace(
+        "10.01.2024;;", "10.01.2024;20.01.2024;"
+    )
+    _, made, mapping = converted(tmp_path, text)
+    states = Counter(r["status"] for r in of(made, "MedicationRequest"))
+    assert states == {"stopped": 3, "unknown": 3, "completed": 1, "active": 11}
+    assert "with uaw for unknown" in mapping
+    text = plan(name="abgesetzt", cells=("UAW", "", "Wunsch"))
+    assert "stopped (status of each MedicationRequest)" in converted(tmp_path, text)[2]
+
+
+def test_a_mark_of_the_end_goes_before_a_status_of_active_alone(tmp_path: Path) -> None:
+    text = plan(name="Status;abgesetzt", cells=("aktiv;", "aktiv;ja", "storniert;ja", "pausiert;nein", ";ja", "aktiv;nein"))  # fmt: skip
+    _, made, _ = converted(tmp_path, text)
+    states = Counter(r["status"] for r in of(made, "MedicationRequest"))
+    assert states == {"active": 6, "stopped": 6, "cancelled": 3, "on-hold": 3}
