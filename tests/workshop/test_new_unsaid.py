@@ -94,3 +94,34 @@ def test_a_mark_of_the_end_goes_before_a_status_of_active_alone(tmp_path: Path) 
     _, made, _ = converted(tmp_path, text)
     states = Counter(r["status"] for r in of(made, "MedicationRequest"))
     assert states == {"active": 6, "stopped": 6, "cancelled": 3, "on-hold": 3}
+
+
+_NONE = ["Ingen", "Inga", "None", "keine", "geen", "Nessuna", "ninguna", "Aucune", "nenhuma", "-"]
+
+
+@pytest.mark.parametrize("none", _NONE)
+def test_a_word_for_no_reaction_is_no_reaction(tmp_path: Path, none: str) -> None:
+    cells = ("Local redness", none, "", "Fever")
+    rows = "".join(
+        f"29{n:03};1960-04-{n + 10};2024-10-{n + 10};Boostrix;BV92{n:02};{cells[n % 4]}\n" for n in range(16)
+    )
+    _, made, mapping = converted(
+        tmp_path, f"MRN;Birth date;Vaccination date;Vaccine;Batch number;Reaction\n{rows}"
+    )
+    given = of(made, "Immunization")
+    assert len(given) == 16
+    reactions = Counter(r["detail"]["display"] for i in given for r in i.get("reaction", []))
+    assert reactions == {"Local redness": 4, "Fever": 4}
+    if none != "-":
+        assert f"Reaction: {none.casefold()} is taken for that there is none" in mapping
+    rows = "".join(
+        f"29{n:03};1960-04-{n + 10};{('Latex', 'Peanut')[n % 2]};Allergy;{cells[n % 4]};Active\n"
+        for n in range(16)
+    )
+    _, made, _ = converted(
+        tmp_path, f"MRN;Birth date;Allergy substance;Allergy type;Reaction;Allergy status\n{rows}"
+    )
+    known = of(made, "AllergyIntolerance")
+    assert len(known) == 16
+    stated = Counter(r["manifestation"][0]["text"] for a in known for r in a.get("reaction", []))
+    assert stated == {"Local redness": 4, "Fever": 4}

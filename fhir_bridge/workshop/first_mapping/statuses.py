@@ -141,7 +141,7 @@ _WORDS: Final = {
 
 NOTHING_THERE: Final = frozenset(
     "no|none|nil|nein|kein|keine|keiner|keines|ohne|ohne befund|non|aucun|aucune|néant|neant|ras|nessuna|nessuno|ninguna|ninguno|sin|nee|geen|"
-    "ingen|nenhuma|nenhum|negative|neg|no complications|none known|keine komplikationen|keine bekannt|sin complicaciones|sans complication|"
+    "ingen|inga|inget|intet|nej|não|nao|-|ingen reaktion|keine reaktion|no reaction|no reactions|geen reactie|sin reacción|sin reaccion|aucune réaction|pas de réaction|nessuna reazione|nenhuma reação|ingen biverkan|inga biverkningar|nenhuma|nenhum|negative|neg|no complications|none known|keine komplikationen|keine bekannt|sin complicaciones|sans complication|"
     "pas de complication|nessuna complicanza|geen complicaties|unauffällig|sin incidencias|uneventful|n|0".split(
         "|"
     )
