@@ -125,3 +125,27 @@ def test_a_word_for_no_reaction_is_no_reaction(tmp_path: Path, none: str) -> Non
     assert len(known) == 16
     stated = Counter(r["manifestation"][0]["text"] for a in known for r in a.get("reaction", []))
     assert stated == {"Local redness": 4, "Fever": 4}
+
+
+_WHO_ASKED = ["Ref Consultant", "Ref. Doctor", "Referring Physician", "Referrer", "Requested by", "Req_Doctor", "Req By", "Zuweiser", "Verwijzer", "Remitente", "Médico solicitante", "Inviante", "Remittent", "Henvisende læge", "Rekvirent"]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", _WHO_ASKED)
+@pytest.mark.parametrize("order", ["Echo ID", "Order No"])
+def test_who_asked_for_results_is_not_who_made_them(tmp_path: Path, name: str, order: str) -> None:
+    doctors = ("Dr M Osei", "Dr H Lewis", "Dr R Khan")
+    rows = "".join(
+        f"R1{n:03},1960-04-{n + 10},2024-10-{n + 10},TTE24/41{n:02},{doctors[n % 3]},K. Doyle,1{50 + n},{60 + n},{40 + n},4.{n % 9}\n"
+        for n in range(16)
+    )
+    _, made, mapping = converted(
+        tmp_path,
+        f"Hospital No,DOB,Study Date,{order},{name},Sonographer,Ht (cm),Wt (kg),LVEF (%),LVIDd (cm)\n{rows}",
+    )
+    results = of(made, "Observation")
+    assert len(results) == 64
+    assert {p["display"] for r in results for p in r["performer"]} == {"K. Doyle"}
+    if order == "Echo ID":
+        assert f"{name}: looks like a provider" in mapping
+    else:
+        assert {r["requester"]["display"] for r in of(made, "ServiceRequest")} == set(doctors)
