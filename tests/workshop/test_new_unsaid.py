@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -149,3 +150,62 @@ def test_who_asked_for_results_is_not_who_made_them(tmp_path: Path, name: str, o
         assert f"{name}: looks like a provider" in mapping
     else:
         assert {r["requester"]["display"] for r in of(made, "ServiceRequest")} == set(doctors)
+
+
+def diagnoses(columns: str, words: tuple[str, ...]) -> str:
+    """A list of diagnoses with two columns more."""
+    rows = "".join(
+        f"31{n:03};19{50 + n}-03-14;A88{n:02};2024-11-{n + 10};I1{n % 8}.{n % 8};Diagnosis {n % 8};{words[n % len(words)]}\n"
+        for n in range(16)
+    )
+    return f"{columns}\n{rows}"
+
+
+def errors(made: list[dict[str, Any]]) -> int:
+    stated = [r.get("verificationStatus", {}).get("coding", [{}])[0] for r in of(made, "Condition")]
+    assert len(stated) == 16
+    return sum(1 for coding in stated if coding.get("code") == "entered-in-error")
+
+
+@pytest.mark.parametrize(
+    ("number", "status", "words"),
+    [
+        ("Afspraaknr", "Status", ("Afgehandeld", "No-show", "Geannuleerd", "Gepland")),
+        ("No", "Status", ("Attended", "Booked", "Cancelled", "No show")),
+        ("No", "Appt Status", ("Active", "Cancelled")),
+        ("Nº cita", "Estado", ("Realizada", "Cancelada")),
+        ("Termin-Nr", "Status", ("Erschienen", "Abgesagt", "Storniert")),
+    ],
+)
+def test_a_cancelled_appointment_does_not_make_its_diagnosis_an_error(
+    tmp_path: Path, number: str, status: str, words: tuple[str, ...]
+) -> None:
+    text = diagnoses(f"MRN;DOB;{number};Date;ICD10;Diagnosis;{status}", words)
+    _, made, mapping = converted(tmp_path, text)
+    assert errors(made) == 0
+    assert not [r for r in of(made, "Condition") if "clinicalStatus" in r]
+    assert f"{status}: is it the status of the appointment" in mapping
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [
+        ("No", ("Active", "Resolved", "Cancelled", "Active")),
+        ("No", ("Confirmed", "Cancelled")),
+        ("Afspraaknr", ("Actief", "Geannuleerd")),
+        ("No", ("Active", "Entered in error")),
+    ],
+)
+def test_a_cancelled_diagnosis_still_is_one(tmp_path: Path, number: str, words: tuple[str, ...]) -> None:
+    text = diagnoses(f"MRN;DOB;{number};Date;ICD10;Diagnosis;Status", words)
+    _, made, _ = converted(tmp_path, text)
+    assert errors(made) == 16 // len(words)
+
+
+def test_an_appointment_that_was_called_off_by_a_mark_is_no_error_either(tmp_path: Path) -> None:
+    text = diagnoses("MRN;DOB;Appointment No;Date;ICD10;Diagnosis;Cancelled", ("N", "Y"))
+    _, made, mapping = converted(tmp_path, text)
+    assert errors(made) == 0
+    assert "Cancelled: looks like whether the record is valid" in mapping
+    text = diagnoses("MRN;DOB;Appointment No;Date;ICD10;Diagnosis;Deleted", ("N", "Y"))
+    assert errors(converted(tmp_path, text)[1]) == 8

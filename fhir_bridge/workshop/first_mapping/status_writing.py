@@ -13,6 +13,7 @@ from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.statuses import (
     MARKS,
     NOTHING_THERE,
+    of_appointments,
     speaks_of_giving,
     status_codes,
     unknown_status,
@@ -100,6 +101,11 @@ _NOT_HELD: Final = {
     "MedicationRequest": "cancelled",
 }
 """The status of what was called off, by resource type."""
+_APPOINTMENT: Final = re.compile(
+    r"afspra|appointment|\bappt|\btermin(e|nr|id|nummer|status|art|datum)?\b|\bcitas?\b|rendez vous|\brdv\b|appuntament|prenotaz|\bagenda|bokning"
+)
+"""Names of columns that speak of appointments."""
+_NEXT: Final = re.compile(r"next|naechst|folge|volgend|prochain|prossim|proxim|last|letzt|vorig")
 _STOPPABLE: Final = frozenset(("MedicationRequest", "MedicationStatement"))
 _STOPPED: Final = re.compile(
     r"abgesetzt|beendet|discontinu|\bstopp?(ed)?\b|gestopt|gestaakt|stopgezet|suspendid|suspendu|sospes[oa]|\barret|interromp|interrump|interrott|\bd c\b"
@@ -146,10 +152,30 @@ class StatusWriter(DateWriter):
             if guess.role != "status" and not speaks_of_giving(kind, guess.role, values):
                 continue
             codes = status_codes(kind, values)
+            if kind == "Condition" and (of_visit := self._called_off(guess, values)):
+                wrong = {w for w, code in codes.items() if code == _ERROR and w not in of_visit}
+                return guess, {word: _ERROR if word in wrong else "" for word in codes}
             if any(codes.values()):
                 return guess, codes
         unread = next((g for g in self._readable if _is_status(g)), None) if kind == "Immunization" else None
         return (unread, dict.fromkeys(map(str.casefold, self._values(unread)), "")) if unread else None
+
+    def _called_off(self, guess: Guess, values: list[str]) -> frozenset[str]:
+        """The words of a list of appointments that say of one that it was called off, not of its diagnosis that it is wrong."""
+        words = of_appointments(
+            values, named=bool(_APPOINTMENT.search(tokens(guess.column))), listed=self._lists_appointments()
+        )
+        if words:
+            self._ask(
+                f"{guess.column}: is it the status of the appointment (Appointment.status, Encounter.status), as is assumed: "
+                f"{', '.join(sorted(words))} does not make the diagnosis an error?"
+            )
+        return words
+
+    def _lists_appointments(self) -> bool:
+        """Whether a column is of the row's appointment, and not of the next one."""
+        names = [tokens(guess.column) for guess in self._guesses]
+        return any(_APPOINTMENT.search(name) and not _NEXT.search(name) for name in names)
 
     def _undone(self, kind: str) -> str:
         """The condition of rows that have a reason why it was not done; empty without a column of such reasons."""
@@ -196,10 +222,11 @@ class StatusWriter(DateWriter):
         return [g.column for g in self._readable if g.role == "status" and not g.of and not g.words]
 
     def _marking(self, kind: str) -> list[Guess]:
-        """The columns that say whether a row counts; none that says that a drug was stopped."""
-        return [
-            g for g in self._all("inactive") if not (kind in _STOPPABLE and _STOPPED.search(tokens(g.column)))
-        ]
+        """The columns that say whether a row counts; none that says that a drug was stopped, or an appointment called off."""
+        other = _STOPPED if kind in _STOPPABLE else None
+        if kind == "Condition" and self._lists_appointments():
+            other = _CALLED_OFF
+        return [g for g in self._all("inactive") if other is None or not other.search(tokens(g.column))]
 
     def _unless_stopped(self, kind: str, value: str) -> str:
         """A status, but of drugs that a column marks as stopped; one whose mark is not understood is not known."""

@@ -16,6 +16,7 @@ __all__ = [
     "by_word",
     "is_status",
     "is_urgency",
+    "of_appointments",
     "speaks_of_giving",
     "status_codes",
     "unknown_status",
@@ -110,12 +111,12 @@ _WORDS: Final = {
         "entered-in-error": _TREATMENT["entered-in-error"],
     },
     "Encounter": {
-        "finished": "finished|completed|complete|discharged|closed|d|attended|seen|atendida|atendido|realizada|honoré|vu|presentato|verschenen|abgeschlossen|beendet|entlassen|terminé|sorti|"
+        "finished": "afgehandeld|afgerond|finished|completed|complete|discharged|closed|d|attended|seen|atendida|atendido|realizada|honoré|vu|presentato|verschenen|abgeschlossen|beendet|entlassen|terminé|sorti|"
         "concluso|dimesso|finalizado|alta",
         "in-progress": "in-progress|in progress|admitted|active|open|a|aktiv|aufgenommen|laufend|en cours|in corso|"
         "en curso|ingresado",
-        "planned": "planned|scheduled|booked|pending|pendiente|citada|citado|confirmed|confirmada|geplant|prévu|programmato|programado",
-        "cancelled": "cancelled|canceled|no show|did not attend|dna|no presentado|no presentada|no acude|non presentato|non venu|nicht erschienen|"
+        "planned": "gepland|ingepland|planned|scheduled|booked|pending|pendiente|citada|citado|confirmed|confirmada|geplant|prévu|programmato|programado",
+        "cancelled": "geannuleerd|afgezegd|no-show|noshow|cancellato|cancelled|canceled|no show|did not attend|dna|no presentado|no presentada|no acude|non presentato|non venu|nicht erschienen|"
         "niet verschenen|anulada|cancelada|annullata|annulée|storniert|abgesagt|annulé|annullato|cancelado",
         "arrived": "arrived|checked in|eingetroffen|arrivé|arrivato",
         "entered-in-error": _TREATMENT["entered-in-error"],
@@ -237,6 +238,32 @@ def status_codes(kind: str, values: Iterable[str]) -> dict[str, str]:
     known = _CODES.get(kind, {})
     codes = {word: known.get(word, "") for word in words}
     return _as_a_set(kind, codes)
+
+
+_SEEN: Final = frozenset("attended seen atendida atendido afgehandeld verschenen honoré discharged".split())
+_SURE_OR_NOT: Final = frozenset("confirmed confirmada confirmado pending pendiente".split())
+"""Words of appointments that say of a diagnosis how sure it is."""
+
+
+def of_appointments(values: Iterable[str], *, named: bool, listed: bool) -> frozenset[str]:
+    """The words in small letters that say of an appointment that it was called off, where a column's words are of appointments.
+
+    Args:
+        values: the column's words.
+        named: whether its own name speaks of appointments.
+        listed: whether another column's does.
+    """
+    words = {value.casefold() for value in values}
+    visits, diagnoses = _CODES["Encounter"], _CODES["Condition"]
+    called_off = {word for word in words if visits.get(word) == "cancelled"}
+    clinical = any(diagnoses.get(word, "entered-in-error") != "entered-in-error" for word in words)
+    sure = any(
+        word in _SEEN
+        or (visits.get(word) in ("arrived", "planned") and word not in _SURE_OR_NOT)
+        or (word in called_off and word not in diagnoses)
+        for word in words
+    )
+    return frozenset(called_off) if named or (not clinical and (listed or sure)) else frozenset()
 
 
 def _as_a_set(kind: str, codes: dict[str, str]) -> dict[str, str]:
