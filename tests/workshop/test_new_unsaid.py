@@ -128,7 +128,7 @@ def test_a_word_for_no_reaction_is_no_reaction(tmp_path: Path, none: str) -> Non
     assert stated == {"Local redness": 4, "Fever": 4}
 
 
-_WHO_ASKED = ["Ref Consultant", "Ref. Doctor", "Referring Physician", "Referrer", "Requested by", "Req_Doctor", "Req By", "Zuweiser", "Verwijzer", "Remitente", "Médico solicitante", "Inviante", "Remittent", "Henvisende læge", "Rekvirent"]  # fmt: skip
+_WHO_ASKED = ["Ref Consultant", "Ref. Doctor", "Referring Physician", "Referrer", "Requested by", "Req_Doctor", "Req By", "Zuweiser", "Verwijzer", "Remitente", "Médico solicitante", "Inviante", "Remittent", "Henvisende læge", "Rekvirent", "Ordinatör"]  # fmt: skip
 
 
 @pytest.mark.parametrize("name", _WHO_ASKED)
@@ -150,6 +150,17 @@ def test_who_asked_for_results_is_not_who_made_them(tmp_path: Path, name: str, o
         assert f"{name}: looks like a provider" in mapping
     else:
         assert {r["requester"]["display"] for r in of(made, "ServiceRequest")} == set(doctors)
+
+
+def test_a_coordinator_has_not_asked(tmp_path: Path) -> None:
+    rows = "".join(
+        f"R1{n:03},1960-04-{n + 10},2024-10-{n + 10},{('Dr M Osei', 'Dr H Lewis')[n % 2]},1{50 + n},{60 + n},{40 + n}\n"
+        for n in range(16)
+    )
+    _, made, _ = converted(
+        tmp_path, f"Hospital No,DOB,Study Date,Echo Coordinator,Ht (cm),Wt (kg),LVEF (%)\n{rows}"
+    )
+    assert {len(r["performer"]) for r in of(made, "Observation")} == {1}
 
 
 def diagnoses(columns: str, words: tuple[str, ...]) -> str:
