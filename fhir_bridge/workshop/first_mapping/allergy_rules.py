@@ -10,7 +10,7 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.meanings import ALLERGENS, ALLERGY_TYPES, SEVERITY, no_allergy
 from fhir_bridge.workshop.first_mapping.parts import ATTENDED, RECORDED, did, part_of
 from fhir_bridge.workshop.first_mapping.selecting import cells_of
-from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, by_word
+from fhir_bridge.workshop.first_mapping.statuses import NO_ALLERGY, NOTHING_THERE, by_word
 from fhir_bridge.workshop.first_mapping.values import SNOMED
 from fhir_bridge.workshop.first_mapping.writing import Writer, quoted
 
@@ -89,7 +89,8 @@ class AllergyRules(Writer):
                 parts.append(
                     f"severity: {{match: {here_severity}, {cases}{self._left_out(severity, severities)}, empty: ~, else: flag}}"
                 )
-        yield f"  reaction:\n  - {{when: {quoted(here)}, {', '.join(parts)}}}"
+        only = quoted(self._is_stated(reaction, NOTHING_THERE) or here)
+        yield f"  reaction:\n  - {{when: {only}, {', '.join(parts)}}}"
 
     def _allergy_kinds(self) -> Iterator[str]:
         """Whether it is an allergy, and to what sort of thing: of columns whose words say so."""

@@ -460,9 +460,11 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules, VaccineWriter):
         yield from self._education()
         if payer := self._one("insurer"):
             yield f"  fundingSource: {{text: {quoted('=' + self._cell(payer, 'Immunization.fundingSource'))}}}"
-        reactions = [
-            f"{{detail: {self._displayed('Immunization.reaction', g)}}}"
-            for g in self._all("reaction")
-            if not g.words
-        ]
+        reactions = []
+        for guess in self._all("reaction"):
+            if guess.words:
+                continue
+            stated = self._is_stated(guess, NOTHING_THERE)
+            only = f"when: {quoted(stated)}, " if stated else ""
+            reactions.append(f"{{{only}detail: {self._displayed('Immunization.reaction', guess)}}}")
         yield from listed("reaction", reactions)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.parts import ASKED, ATTENDED, VALIDATED, did, part_of
+from fhir_bridge.workshop.first_mapping.statuses import MARKS
 from fhir_bridge.workshop.first_mapping.writing import Writer, listed, quoted
 
 __all__ = ["MedicationRules"]
@@ -101,7 +102,9 @@ class MedicationRules(Writer):
             units = [self._cell(g, of + "text") for g in self._all("unit", "dose-unit") if not g.of][:1]
             more = [self._cell(g, of + "text") for g in in_words]
             joined = ", ".join([f"join([{counts}], '-')", *units, *more])
-            parts.append(f"text: {quoted(f'=join([{joined}])')}")
+            stated = " or ".join(self._cell(g) for g in times)  # a row that has none is of no dose
+            otherwise = f"join([{', '.join(more)}])" if more else "null"
+            parts.append(f"text: {quoted(f'=join([{joined}]) if {stated} else {otherwise}')}")
         elif len(in_words) == 1:
             parts.append(f"text: {quoted('=' + self._cell(in_words[0], of + 'text'))}")
         elif in_words:
@@ -118,18 +121,7 @@ class MedicationRules(Writer):
                 timing.append(f"code: {{text: {quoted('=' + self._cell(frequency, of + 'timing'))}}}")
             if timing:
                 parts.append(f"timing: {{{', '.join(timing)}}}")
-            needed = self._one("prn")
-            if needed is not None and needed.words:
-                here = quoted(f"lower({self._cell(needed, of + 'asNeeded')})")
-                parts.append(
-                    f"asNeededBoolean: {{match: {here}, {quoted(needed.words['true'])}: true, {quoted(needed.words['false'])}: false, empty: ~, else: flag}}"
-                )
-            elif needed is not None or self._one("prn-reason"):
-                reason = needed or self._one("prn-reason")
-                assert reason is not None
-                parts.append(
-                    f"asNeededCodeableConcept: {{text: {quoted('=' + self._cell(reason, of + 'asNeeded'))}}}"
-                )
+            parts += self._as_needed(of + "asNeeded")
         for element, role in (("site", "body-site"), ("route", "route")):
             if guess := self._one(role):
                 parts.append(f"{element}: {self._concept(of + element, guess)}")
@@ -151,6 +143,31 @@ class MedicationRules(Writer):
             "dosageInstruction" if kind in ("MedicationRequest", "MedicationDispense") else "dosage",
             [f"{{{', '.join(parts)}}}"] if parts else [],
         )
+
+    def _as_needed(self, element: str) -> list[str]:
+        """Whether it is taken as needed, and for what: a mark says that it is, other words what for."""
+        needed = self._one("prn")
+        reason = needed or self._one("prn-reason")
+        if reason is None:
+            return []
+        cell = self._cell(reason, element)
+        here, text = quoted(f"lower({cell})"), f"{{text: {quoted('=' + cell)}}}"
+        if needed is not None and needed.words:
+            yes, no = quoted(needed.words["true"]), quoted(needed.words["false"])
+            return [f"asNeededBoolean: {{match: {here}, {yes}: true, {no}: false, empty: ~, else: flag}}"]
+        words = {value.casefold() for value in self._values(reason)} if needed is not None else set[str]()
+        known = {word: code for word, code in MARKS.items() if word in words}
+        if not known or (len(words) > 1 and any(w.isdecimal() and w not in known for w in words)):
+            return [f"asNeededCodeableConcept: {text}"]
+        marks = ", ".join(word for word, code in known.items() if code == "true")
+        if marks:
+            self._ask(f"{reason.column}: does {marks} mean that it is taken as needed, as is assumed?")
+        cases = ", ".join(f"{quoted(word)}: {code}" for word, code in known.items())
+        none = ", ".join(f"{quoted(word)}: ~" for word in known)
+        return [
+            f"asNeededBoolean: {{match: {here}, {cases}, empty: ~, else: ~}}",
+            f"asNeededCodeableConcept: {{match: {here}, {none}, empty: ~, else: {text}}}",
+        ]
 
     def _administered(self, parts: list[str], dose: Guess | None, rate: Guess | None) -> Iterator[str]:
         """The dosage of what was given: wherever any part of it is; R4 asks for a dose or a rate (mad-1), so one is absent."""

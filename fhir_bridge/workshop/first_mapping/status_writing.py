@@ -11,7 +11,9 @@ from fhir_bridge.workshop.first_mapping.date_writing import DateWriter
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.statuses import (
+    MARKS,
     NOTHING_THERE,
+    of_appointments,
     speaks_of_giving,
     status_codes,
     unknown_status,
@@ -99,6 +101,17 @@ _NOT_HELD: Final = {
     "MedicationRequest": "cancelled",
 }
 """The status of what was called off, by resource type."""
+_APPOINTMENT: Final = re.compile(
+    r"afspra|appointment|\bappt|\btermin(e|nr|id|nummer|status|art|datum)?\b|\bcitas?\b|rendez vous|\brdv\b|appuntament|prenotaz|\bagenda|bokning"
+)
+"""Names of columns that speak of appointments."""
+_NEXT: Final = re.compile(r"next|naechst|folge|volgend|prochain|prossim|proxim|last|letzt|vorig")
+_STOPPABLE: Final = frozenset(("MedicationRequest", "MedicationStatement"))
+_STOPPED: Final = re.compile(
+    r"abgesetzt|beendet|discontinu|\bstopp?(ed)?\b|gestopt|gestaakt|stopgezet|suspendid|suspendu|sospes[oa]|\barret|interromp|interrump|interrott|\bd c\b"
+)
+"""Names of columns that say of a drug that it is no longer taken."""
+_WHY: Final = re.compile(r"grund|reason|motiv|reden|raison|causa")
 _VALID: Final = re.compile(r"\bvalid\b|gueltig|valide\b|valid[oa]\b|geldig")
 """Names of columns that mark them by no."""
 
@@ -139,10 +152,30 @@ class StatusWriter(DateWriter):
             if guess.role != "status" and not speaks_of_giving(kind, guess.role, values):
                 continue
             codes = status_codes(kind, values)
+            if kind == "Condition" and (of_visit := self._called_off(guess, values)):
+                wrong = {w for w, code in codes.items() if code == _ERROR and w not in of_visit}
+                return guess, {word: _ERROR if word in wrong else "" for word in codes}
             if any(codes.values()):
                 return guess, codes
         unread = next((g for g in self._readable if _is_status(g)), None) if kind == "Immunization" else None
         return (unread, dict.fromkeys(map(str.casefold, self._values(unread)), "")) if unread else None
+
+    def _called_off(self, guess: Guess, values: list[str]) -> frozenset[str]:
+        """The words of a list of appointments that say of one that it was called off, not of its diagnosis that it is wrong."""
+        words = of_appointments(
+            values, named=bool(_APPOINTMENT.search(tokens(guess.column))), listed=self._lists_appointments()
+        )
+        if words:
+            self._ask(
+                f"{guess.column}: is it the status of the appointment (Appointment.status, Encounter.status), as is assumed: "
+                f"{', '.join(sorted(words))} does not make the diagnosis an error?"
+            )
+        return words
+
+    def _lists_appointments(self) -> bool:
+        """Whether a column is of the row's appointment, and not of the next one."""
+        names = [tokens(guess.column) for guess in self._guesses]
+        return any(_APPOINTMENT.search(name) and not _NEXT.search(name) for name in names)
 
     def _undone(self, kind: str) -> str:
         """The condition of rows that have a reason why it was not done; empty without a column of such reasons."""
@@ -188,9 +221,48 @@ class StatusWriter(DateWriter):
         """Columns that by their names are the status, in words or letters that are not understood."""
         return [g.column for g in self._readable if g.role == "status" and not g.of and not g.words]
 
+    def _marking(self, kind: str) -> list[Guess]:
+        """The columns that say whether a row counts; none that says that a drug was stopped, or an appointment called off."""
+        other = _STOPPED if kind in _STOPPABLE else None
+        if kind == "Condition" and self._lists_appointments():
+            other = _CALLED_OFF
+        return [g for g in self._all("inactive") if other is None or not other.search(tokens(g.column))]
+
+    def _unless_stopped(self, kind: str, value: str) -> str:
+        """A status, but of drugs that a column marks as stopped; one whose mark is not understood is not known."""
+        roles = self._all("boolean", "category", "inactive", "flag-of") if kind in _STOPPABLE else []
+        named = (g for g in roles if not g.of and _STOPPED.search(tokens(g.column)))
+        guess = next((g for g in named if not _WHY.search(tokens(g.column))), None)
+        if guess is None:
+            return value
+        words = {v.casefold(): MARKS.get(v.casefold(), "") for v in self._values(guess)}
+        words |= {word: code for code, word in guess.words.items()}
+        yes = [word for word, code in words.items() if code == "true"]
+        other = [word for word, code in words.items() if code == ""]
+        if not yes:
+            self._ask(
+                f"{guess.column}: does it say that a drug was stopped (status of each {kind}), and which cells do?"
+            )
+            return value
+        unclear = f", with {', '.join(other[:6])} for unknown" if other else ""
+        self._ask(
+            f"{guess.column}: rows with {', '.join(yes)} are taken for stopped (status){unclear}: are they?"
+        )
+        here, of = self._cell(guess), f"lower({self._cell(guess, kind + '.status')})"
+        no = [word for word, code in words.items() if code in ("false", "~")]
+        as_stated = f"not {here}" + (f" or {of} in [{', '.join(map(literal, no))}]" if no else "")
+        stated = self._status_cases(kind)
+        if stated is not None:  # what else a status says than that it is taken, it says better
+            taken = ", ".join(
+                literal(word) for word, code in stated[1].items() if code in ("active", "", "unknown")
+            )
+            as_stated += f" or ({stated[0]} and not ({stated[0]} in [{taken}]))"
+        cases = ", ".join(f"{quoted(word)}: stopped" for word in yes)
+        return f"{{match: {quoted(as_stated)}, true: {value}, else: {{match: {quoted(of)}, {cases}, else: unknown}}}}"
+
     def _voided(self, kind: str) -> str:
         """The condition of rows that a column marks as cancelled or deleted; empty without one."""
-        for guess in self._all("inactive"):
+        for guess in self._marking(kind):
             name = tokens(guess.column)
             word = guess.words.get(
                 "true" if _VOID.search(name) else "false" if _VALID.search(name) else "", ""
@@ -209,11 +281,11 @@ class StatusWriter(DateWriter):
 
     def _unless_voided(self, kind: str, line: str) -> str:
         """The element `status`, where rows that do not count are errors."""
+        value = self._unless_stopped(kind, line.removeprefix("  status: "))
         voided = self._voided(kind)
         if not voided:
-            return line
-        value = line.removeprefix("  status: ")
-        called_off = any(_CALLED_OFF.search(tokens(g.column)) for g in self._all("inactive")[:1])
+            return f"  status: {value}"
+        called_off = any(_CALLED_OFF.search(tokens(g.column)) for g in self._marking(kind)[:1])
         code = _NOT_HELD.get(kind, _ERROR) if called_off else _ERROR
         return f"  status: {{match: {quoted(voided)}, true: {code}, else: {value}}}"
 

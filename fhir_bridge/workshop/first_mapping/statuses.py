@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 __all__ = [
+    "MARKS",
     "NOTHING_THERE",
     "NO_ALLERGY",
     "STATUS_KINDS",
@@ -15,6 +16,7 @@ __all__ = [
     "by_word",
     "is_status",
     "is_urgency",
+    "of_appointments",
     "speaks_of_giving",
     "status_codes",
     "unknown_status",
@@ -109,12 +111,12 @@ _WORDS: Final = {
         "entered-in-error": _TREATMENT["entered-in-error"],
     },
     "Encounter": {
-        "finished": "finished|completed|complete|discharged|closed|d|attended|seen|atendida|atendido|realizada|honoré|vu|presentato|verschenen|abgeschlossen|beendet|entlassen|terminé|sorti|"
+        "finished": "afgehandeld|afgerond|finished|completed|complete|discharged|closed|d|attended|seen|atendida|atendido|realizada|honoré|vu|presentato|verschenen|abgeschlossen|beendet|entlassen|terminé|sorti|"
         "concluso|dimesso|finalizado|alta",
         "in-progress": "in-progress|in progress|admitted|active|open|a|aktiv|aufgenommen|laufend|en cours|in corso|"
         "en curso|ingresado",
-        "planned": "planned|scheduled|booked|pending|pendiente|citada|citado|confirmed|confirmada|geplant|prévu|programmato|programado",
-        "cancelled": "cancelled|canceled|no show|did not attend|dna|no presentado|no presentada|no acude|non presentato|non venu|nicht erschienen|"
+        "planned": "gepland|ingepland|planned|scheduled|booked|pending|pendiente|citada|citado|confirmed|confirmada|geplant|prévu|programmato|programado",
+        "cancelled": "geannuleerd|afgezegd|no-show|noshow|cancellato|cancelled|canceled|no show|did not attend|dna|no presentado|no presentada|no acude|non presentato|non venu|nicht erschienen|"
         "niet verschenen|anulada|cancelada|annullata|annulée|storniert|abgesagt|annulé|annullato|cancelado",
         "arrived": "arrived|checked in|eingetroffen|arrivé|arrivato",
         "entered-in-error": _TREATMENT["entered-in-error"],
@@ -140,7 +142,7 @@ _WORDS: Final = {
 
 NOTHING_THERE: Final = frozenset(
     "no|none|nil|nein|kein|keine|keiner|keines|ohne|ohne befund|non|aucun|aucune|néant|neant|ras|nessuna|nessuno|ninguna|ninguno|sin|nee|geen|"
-    "ingen|nenhuma|nenhum|negative|neg|no complications|none known|keine komplikationen|keine bekannt|sin complicaciones|sans complication|"
+    "ingen|inga|inget|intet|nej|não|nao|-|ingen reaktion|keine reaktion|no reaction|no reactions|geen reactie|sin reacción|sin reaccion|aucune réaction|pas de réaction|nessuna reazione|nenhuma reação|ingen biverkan|inga biverkningar|nenhuma|nenhum|negative|neg|no complications|none known|keine komplikationen|keine bekannt|sin complicaciones|sans complication|"
     "pas de complication|nessuna complicanza|geen complicaties|unauffällig|sin incidencias|uneventful|n|0".split(
         "|"
     )
@@ -153,6 +155,12 @@ NO_ALLERGY: Final = NOTHING_THERE | frozenset(
     "geen allergieën|ingen kjente|ingen kända|unknown|unbekannt|inconnu|inconnue|onbekend".split("|")
 )
 """Words for that no allergy is known."""
+MARKS: Final = {
+    **dict.fromkeys("x j ja y yes o oui s si sí sim 1 true wahr vrai vero waar + ✓ ✔ ☑".split(), "true"),
+    **dict.fromkeys("n no nein nee non não nej nei 0 false falsch faux falso onwaar ☐".split(), "false"),
+    "-": "~",
+}
+"""What marks a row by yes (true) or no in a column whose name asks for that, in small letters."""
 _DONE: Final = frozenset("final completed finished".split())
 """The strongest statuses, which nothing becomes that is not understood."""
 
@@ -230,6 +238,32 @@ def status_codes(kind: str, values: Iterable[str]) -> dict[str, str]:
     known = _CODES.get(kind, {})
     codes = {word: known.get(word, "") for word in words}
     return _as_a_set(kind, codes)
+
+
+_SEEN: Final = frozenset("attended seen atendida atendido afgehandeld verschenen honoré discharged".split())
+_SURE_OR_NOT: Final = frozenset("confirmed confirmada confirmado pending pendiente".split())
+"""Words of appointments that say of a diagnosis how sure it is."""
+
+
+def of_appointments(values: Iterable[str], *, named: bool, listed: bool) -> frozenset[str]:
+    """The words in small letters that say of an appointment that it was called off, where a column's words are of appointments.
+
+    Args:
+        values: the column's words.
+        named: whether its own name speaks of appointments.
+        listed: whether another column's does.
+    """
+    words = {value.casefold() for value in values}
+    visits, diagnoses = _CODES["Encounter"], _CODES["Condition"]
+    called_off = {word for word in words if visits.get(word) == "cancelled"}
+    clinical = any(diagnoses.get(word, "entered-in-error") != "entered-in-error" for word in words)
+    sure = any(
+        word in _SEEN
+        or (visits.get(word) in ("arrived", "planned") and word not in _SURE_OR_NOT)
+        or (word in called_off and word not in diagnoses)
+        for word in words
+    )
+    return frozenset(called_off) if named or (not clinical and (listed or sure)) else frozenset()
 
 
 def _as_a_set(kind: str, codes: dict[str, str]) -> dict[str, str]:
