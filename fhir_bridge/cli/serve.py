@@ -79,7 +79,8 @@ def serve(
         Targets.load(settings.delivery)
     except TargetError as error:
         raise UsageError(str(error)) from error
-    settings.database_url = open_database(settings.database_url, settings.database_dir)
+    # Its address is not settings: `serve` keeps an embedded server going, and needs its folder for that.
+    open_database(settings.database_url, settings.database_dir)
     run_server(settings)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["PURPOSES", "SYSTEM", "SYSTEMS", "UnknownPurpose", "coding", "covers", "require"]
+__all__ = ["OF_OTHERS", "PURPOSES", "SYSTEM", "SYSTEMS", "UnknownPurpose", "coding", "covers", "require"]
 
 SYSTEM = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 SYSTEMS = frozenset({SYSTEM, "urn:oid:2.16.840.1.113883.5.8"})
@@ -19,6 +19,10 @@ PURPOSES: dict[str, str] = {
     "PATRQT": "patient requested",
 }
 """Code and display of the purposes that this server asserts."""
+
+OF_OTHERS = frozenset({"HRESCH", "CLINTRCH", "HPAYMT"})
+"""Purposes of those who do not run the hospital. Who cares for patients chooses ids, as do the systems that feed their
+records: one patient's denial must not end that."""
 
 _PARENTS = {"ETREAT": "TREAT", "CLINTRCH": "HRESCH"}
 _EVERY = "PurposeOfUse"

@@ -140,7 +140,8 @@ class BoundedConnection(HttpToolsProtocol):
             return
         self._pending.append(self._hangup)
         super().on_headers_complete()
-        if self.cycle is not None:  # a websocket has none
+        # A websocket has no cycle, and the answer to a HEAD no bytes after its head.
+        if self.cycle is not None and self.scope["method"] != "HEAD":
             self.cycle.transport = JoinedAnswer(self.transport)
         # Reading goes on (below), so the queue of pipelined requests needs an end of its own.
         if len(self.pipeline) > MOST_AHEAD:

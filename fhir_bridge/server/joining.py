@@ -23,6 +23,8 @@ class JoinedAnswer(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         """Bytes of the answer, whose head is one call."""
+        if self._transport.is_closing():
+            return  # the client is gone
         if self._head:
             head, self._head = self._head, b""
             self._transport.writelines((head, data))

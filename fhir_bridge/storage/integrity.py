@@ -43,7 +43,7 @@ __all__ = [
     "refused",
 ]
 
-_LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})")
+_LOCAL = re.compile(r"([A-Z][A-Za-z]+)/([A-Za-z0-9\-.]{1,64})(/_history/[A-Za-z0-9\-.]{1,64})?")
 NAMED = 20
 """Resources that a refused deletion is answered with at most."""
 AT_ONCE = 1000
@@ -57,17 +57,22 @@ _APART = frozenset({"AuditEvent"})
 """What may be named and is no row of `resource`."""
 
 
-def local_references(resource: dict[str, Any], references: Sequence[str] | None = None) -> set[Identity]:
+def local_references(
+    resource: dict[str, Any], references: Sequence[str] | None = None, *, versions: bool = True
+) -> set[Identity]:
     """The resources of this server that a resource refers to.
 
     Args:
         references: the texts of its References, where they are known.
+        versions: whether a reference to a version counts. One that was written may outlive its resource.
     """
     types = definitions.resource_types()
     texts = references_in(resource) if references is None else references
     matches = (_LOCAL.fullmatch(reference) for reference in texts)
     named = {
-        (match[1], match[2]) for match in matches if match and match[1] in types and match[1] not in _APART
+        (match[1], match[2])
+        for match in matches
+        if match and match[1] in types and match[1] not in _APART and (versions or not match[3])
     }
     named.update(("Binary", identity) for identity in attached_binaries(resource, versions=False))
     return named
@@ -199,7 +204,7 @@ async def referrers_of(
             ).fetchall()
             for referrer, kind, name, content in rows:
                 # The index does not tell a reference to the resource from one to a version of it.
-                if identity in local_references(parse_for_reading(content)):
+                if identity in local_references(parse_for_reading(content), versions=False):
                     results.append((identity, (kind, name)))
                 after = referrer
             if len(rows) < LOOKED_AT:

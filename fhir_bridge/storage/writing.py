@@ -14,6 +14,7 @@ from psycopg.errors import ForeignKeyViolation
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter
+from fhir_bridge.fhir.purposes import OF_OTHERS
 from fhir_bridge.fhir.record import OTHER_PERSON
 from fhir_bridge.storage import ownership
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter, joined
@@ -54,6 +55,7 @@ from fhir_bridge.storage.permission import (
     compile_access,
     owners_of_contents,
     people_of,
+    purpose_of,
     refuse_content,
     require,
 )
@@ -219,8 +221,11 @@ class Writer:
                         raise TooManyIndexRows(TOO_MANY)
                     items[operation.identity] = item
                     if self._check_references:
+                        # A version may outlive its resource; one of a patient who denies is as its resource.
+                        of_others = purpose_of(access) in OF_OTHERS
                         references[operation.identity] = await beside(
-                            outline.large, partial(local_references, resource, outline.references)
+                            outline.large,
+                            partial(local_references, resource, outline.references, versions=of_others),
                         )
                     # The bound is that of all operations together: a Bundle must
                     # not do by many what one may not.

@@ -65,6 +65,9 @@ class Recorder:
     def __init__(self, transport: asyncio.Transport, written: list[list[bytes]]) -> None:
         self.transport, self.written = transport, written
 
+    def is_closing(self) -> bool:
+        return self.transport.is_closing()
+
     def writelines(self, pieces: Iterable[bytes]) -> None:
         self.written.append(list(pieces))
         self.transport.writelines(self.written[-1])
@@ -163,6 +166,17 @@ class TestAnswers:
                 client.sendall(GET)
                 assert client.recv(65536).endswith(b"\r\n\r\nok")
         assert [[data[-4:] for data in call] for call in written] == [[b"\r\n\r\n", b"ok"]] * 3
+
+    def test_the_answer_to_head_is_its_head_alone(self) -> None:
+        with run() as running:
+            client = running.open()
+            for _ in range(2):
+                client.sendall(GET.replace(b"GET", b"HEAD"))
+                assert client.recv(65536).endswith(b"content-length: 2\r\n\r\n")
+            client.sendall(
+                GET.replace(b"GET", b"HEAD") + GET.replace(b"Host: a", b"Host: a\r\nConnection: close")
+            )
+            assert all_of(client).count(b"HTTP/1.1 200 OK") == 2
 
     def test_a_body_that_holds_a_head_arrives_as_it_is(self) -> None:
         with run() as running:

@@ -10,6 +10,7 @@ import pytest
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.storage import DanglingReference, Referred, Store
 from fhir_bridge.storage.writing import Operation
+from tests.server.bulk import backend
 from tests.server.conftest import BASE, Hospital, observation, patient
 
 CLARA = "user/*.cruds"
@@ -55,6 +56,16 @@ def test_what_is_referred_to_has_to_be_there(hospital: Hospital) -> None:
         body = about("x", "anna", hasMember=[reference], **({"contained": inside} if inside else {}))
         answer = post(hospital, body, headers)
         assert answer.status_code == 201, (reference, answer.text)
+
+
+def test_to_research_a_version_is_as_its_resource(hospital: Hospital) -> None:
+    """Else it could add to the record of a patient who denies it: what is hidden is as not there."""
+    headers = backend(hospital, "system/*.cruds", purpose="HRESCH")
+    for reference in ("Patient/nobody/_history/1", f"{BASE}/fhir/Patient/nobody/_history/1"):
+        body = about("x", "anna", subject={"reference": reference})
+        assert post(hospital, body, headers).status_code == 422, reference
+    known = about("x", "anna", subject={"reference": "Patient/anna/_history/1"})
+    assert post(hospital, known, headers).status_code == 201
 
 
 def test_a_resource_may_refer_to_itself_and_to_what_comes_with_it(hospital: Hospital) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessRule
 from fhir_bridge.fhir.attachments import attached_binaries
+from fhir_bridge.fhir.purposes import OF_OTHERS
 from fhir_bridge.fhir.record import patient_types
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.rest.refusal import refuse
@@ -22,14 +23,9 @@ def _bound(call: Writing, resource_type: str, letter: str) -> bool:
     return bool(call.access.withheld_labels) or all(rule.patient or rule.criteria for rule in rules)
 
 
-_OF_OTHERS = frozenset({"HRESCH", "CLINTRCH", "HPAYMT"})
-"""Purposes of use of those who do not run the hospital. Who cares for patients chooses ids, as do the systems that feed
-their records: one patient's denial must not end that."""
-
-
 def _may_be_denied(call: Writing, resource_type: str) -> bool:
     """Whether Consents may hide resources of the type from a caller who has no need to choose ids."""
-    return call.access.purpose in _OF_OTHERS and resource_type in patient_types()
+    return call.access.purpose in OF_OTHERS and resource_type in patient_types()
 
 
 async def refuse_unreachable(call: Writing, resource_type: str, resource_id: str) -> None:
