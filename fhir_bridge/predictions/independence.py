@@ -13,7 +13,7 @@ __all__ = ["MIXES", "mixes", "mixes_row", "picked"]
 MIXES: Final = (
     "it mixes patients: it answers otherwise about a patient among others than about the same one alone"
 )
-_RELATIVE, _ABSOLUTE = 1e-3, 1e-9
+_RELATIVE, _ABSOLUTE = 1e-3, 1e-6  # what is near 0 may be 1 less what is near 1, which has seven digits
 
 
 def picked(tensors: Sequence[Tensor], rows: Sequence[int]) -> list[Tensor]:

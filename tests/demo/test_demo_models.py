@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fhir_bridge.predictions import PredictorSettings
+from fhir_bridge.predictions import PredictorSettings, manifest_predictor
 from fhir_bridge.predictions.manifest_predictor import ManifestPredictor
 from fhir_bridge.predictions.monitoring import auroc
 from fhir_bridge.predictions.resources import observation
@@ -51,6 +51,16 @@ def test_the_ecg_model_tells_irregular_from_regular_recordings_that_it_has_not_s
     found = auroc([(float(answer.percent), kind) for answer, kind in zip(answers, kinds, strict=True)])  # type: ignore[union-attr, arg-type]
     assert found is not None
     assert found > 0.9
+
+
+@pytest.mark.parametrize("row", [3, 27, 37])
+def test_the_last_digits_of_a_batch_mix_no_patients(row: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of an answer near 0 a batch rounds otherwise than one alone does: 1.8e-7 and 2.4e-7."""
+    monkeypatch.setattr(manifest_predictor, "randrange", lambda _: row)
+    rng = np.random.default_rng(7)
+    model = ManifestPredictor(MODELS / "demo-ecg-rhythm" / "model.yaml")
+    answers = model.predict([record(ecg(rng, number % 2 == 0)) for number in range(40)], SETTINGS)
+    assert len(answers) == 40
 
 
 def person(rng: np.random.Generator, score: float, fraction: float, irregular: bool = False) -> Any:
