@@ -198,8 +198,13 @@ def _weight(order: Order) -> tuple[int, Order]:
 
 def newest_of(states: Iterable[Contribution]) -> Contribution:
     """The state that counts of those of several sources of one event: one that is said in passing where no other is."""
+    return max(states, key=_rank)
+
+
+def _rank(state: Contribution) -> tuple[bool, Order, str]:
+    """What counts among the states of several sources: what is said in passing after all else, then the newest."""
     # The source makes the choice total where two sources have the same order.
-    return max(states, key=lambda state: (not state.passing, state.order, state.source))
+    return not state.passing, state.order, state.source
 
 
 def arrive(message: Contribution, known: Contribution | None) -> Contribution:
@@ -595,7 +600,7 @@ def _completed(states: Sequence[Contribution]) -> dict[str, Any]:
 
     A source that once stated the whole has spoken of everything: none before it counts.
     """
-    ranked = sorted(states, key=lambda state: (not state.passing, state.order, state.source), reverse=True)
+    ranked = sorted(states, key=_rank, reverse=True)
     resource_type = ranked[0].resource["resourceType"]
     parted = PARTED.get(resource_type, {})
     content = dict(ranked[0].resource)
@@ -655,9 +660,7 @@ def _ranked(states: Sequence[Contribution], precedence: Sequence[str]) -> list[C
         return len(precedence)
 
     # Two sorts, both stable: precedence first, and among equals the newest; what is said in passing after all else.
-    newest_first = sorted(
-        states, key=lambda state: (not state.passing, state.order, state.source), reverse=True
-    )
+    newest_first = sorted(states, key=_rank, reverse=True)
     return sorted(newest_first, key=place)
 
 
