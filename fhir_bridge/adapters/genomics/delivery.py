@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Set
 from hashlib import blake2b
 
 from fhir_bridge.adapters.genomics.header import Header
@@ -74,11 +74,20 @@ def update_digest(digest: blake2b, line: bytes | OverlongLine | Break) -> None:
         digest.update(b"%d\n" % line.length)
 
 
-def place_of(assembly: str, contig: str, position: int, reference: str, *, named: bool) -> int:
+def place_of(assembly: str, contig: str, position: int, reference: str, kinds: Set[str]) -> int | None:
     """What a line speaks of, as a number of 64 bits: build, contig, POS and REF, and whether an ALT is only named.
 
     Two files that have lines of one place both say something of the sample there, be it that it has no ALT.
+
+    Args:
+        kinds: of its ALTs (`Alternate.kind`).
+
+    Returns:
+        None for a block of a gVCF, which names no ALT.
     """
+    if kinds == {"unknown"}:
+        return None
+    named = not kinds.isdisjoint(("symbolic", "breakend"))
     text = f"{assembly}\t{contig}\t{position}\t{reference}\t{named:d}"
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big", signed=True)
 

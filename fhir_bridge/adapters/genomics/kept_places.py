@@ -30,11 +30,9 @@ def kept_places(kept: KeptVcf, samples: tuple[str, ...], wanted: Sequence[int]) 
                 if place is None:
                     continue
                 index = bisect_left(wanted, place)
-                if index < len(wanted) and wanted[index] == place:
-                    record = reader.read(line.encode(), number)
-                    lost = any(issue.severity == "error" for issue in record.issues)
-                    if record.outcome != "rejected" and not lost:
-                        yield place
+                asked = index < len(wanted) and wanted[index] == place
+                if asked and reader.read(line.encode(), number).is_taken:
+                    yield place
 
 
 def _place(file: VcfFile, line: str) -> int | None:
@@ -43,8 +41,7 @@ def _place(file: VcfFile, line: str) -> int | None:
     number = whole(position)
     parsed = [parse_alternate(each) for each in alternates.split(",")]
     kinds = {each.kind for each in parsed if each is not None}
-    if number is None or kinds == {"unknown"}:
+    if number is None:
         return None
-    named = not kinds.isdisjoint(("symbolic", "breakend"))
     name = file.place(contig).chromosome or contig
-    return place_of(file.assembly, name, number, reference.upper(), named=named)
+    return place_of(file.assembly, name, number, reference.upper(), kinds)

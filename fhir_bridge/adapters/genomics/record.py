@@ -109,14 +109,16 @@ class VcfRecord(Record):
         if line is None or line.file.options.check:
             return None
         kinds = {alternate.kind for alternate in line.alternates}
-        if kinds == {"unknown"}:
-            return None
-        contig = line.chromosome or line.chrom
-        named = bool(kinds & {"symbolic", "breakend"})
-        place = place_of(line.file.assembly, contig, line.pos, line.ref, named=named)
+        place = place_of(line.file.assembly, line.chromosome or line.chrom, line.pos, line.ref, kinds)
+        if place is None or not line.kept or line.calls or line.number <= _ALL:
+            return place
         # Of the millions of lines of a kept file a sample shows what it repeats of another one.
-        sampled = line.kept and not line.calls and line.number > _ALL
-        return None if sampled and place % _SAMPLED else place
+        return None if place % _SAMPLED else place
+
+    @property
+    def is_taken(self) -> bool:
+        """Whether all was understood that makes the line say something: else it replaces nothing of an older file."""
+        return self.outcome != "rejected" and all(issue.severity != "error" for issue in self.issues)
 
     def unread(self, applied: Iterable[object]) -> tuple[Issue, ...]:  # noqa: ARG002 - selectors say what is read
         """Count what the line says that no rule represents; the file reports it at its end."""

@@ -340,9 +340,8 @@ def _give_back(key: tuple[bytes, str, str, str], reader: KeptReader) -> None:
 def _note(record: VcfRecord, places: set[int]) -> None:
     """Note what the lines of a record, or block, speak of; not of one that can't be read."""
     for each in getattr(record, "block", (record,)):
-        lost = each.outcome == "rejected" or any(issue.severity == "error" for issue in each.issues)
-        if not lost and each.place is not None:
-            places.add(each.place)
+        if each.is_taken and (place := each.place) is not None:
+            places.add(place)
 
 
 def _observation(
