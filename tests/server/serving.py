@@ -19,9 +19,7 @@ from tests.patience import PATIENCE
 from tests.server.conftest import free_port
 from tests.server.copies import ServerCopy
 
-PROGRAM = (
-    "from fhir_bridge.server import Settings, serve\nif __name__ == '__main__':\n    serve(Settings())\n"
-)
+COMMAND = [sys.executable, "-m", "fhir_bridge.cli", "serve"]
 
 
 @dataclass
@@ -107,10 +105,8 @@ def serving(
 
 
 def _started(environment: dict[str, str], log: Path) -> subprocess.Popen[bytes]:
-    program = log.with_name("program.py")
-    program.write_text(PROGRAM)
     with log.open("wb") as errors:
-        return subprocess.Popen([sys.executable, str(program)], env=environment, stderr=errors)
+        return subprocess.Popen(COMMAND, env=environment, stderr=errors)
 
 
 def _await(served: Served) -> None:

@@ -37,7 +37,8 @@ def test_a_database_that_is_killed_is_started_again(workers: int) -> None:
 
 
 def _kill_and_wait(folder: Path, workers: int) -> None:
-    with serving("", database_dir=folder, auth="none", workers=workers) as served:
+    # By the command: it chooses the database before `serve` does, which has to know the folder all the same.
+    with serving("", database_dir=folder, auth="none", workers=workers, copied=False) as served:
         for kill in range(2):
             written = served.request("PUT", "Patient/anna", json=patient("anna", f"Alpha{kill}"))
             assert written.status_code in (200, 201), written.text
