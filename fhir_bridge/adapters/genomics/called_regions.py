@@ -1,4 +1,4 @@
-"""Which regions a line of a gVCF calls, and which not, of each sample."""
+"""Which regions a line of a gVCF calls of each sample, and which not; and where the calls of any file are lost."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from decimal import Decimal
 
 from fhir_bridge.adapters.genomics.block_lengths import own_length
+from fhir_bridge.adapters.genomics.file import Study
 from fhir_bridge.adapters.genomics.line import Line
 from fhir_bridge.adapters.genomics.values import decimal
 
-__all__ = ["note_regions"]
+__all__ = ["leave_open", "note_regions"]
 
 _EVIDENCE = (("DP", ("MIN_DP", "DP")), ("GQ", ("GQ", "RGQ")))
 """Reads and quality of a call as reference, by the key of the setting; the first key that is given counts."""
@@ -70,3 +71,12 @@ def _within(block: tuple[str, int], line: Line) -> bool:
     """Whether a line begins within a block that ends there."""
     contig, last = block
     return contig == line.chrom and line.pos <= last
+
+
+def leave_open(line: Line, study: Study) -> None:
+    """Note that the file does not say what the sample has at a line, where it says what was studied."""
+    if not line.file.states_regions:
+        return
+    if line.end is None and any(each.kind == "symbolic" for each in line.alternates):
+        line.file.unplaced += 1
+    study.uncalled_regions.add(line.chrom, line.pos, max(line.pos + len(line.ref) - 1, line.end or 0))

@@ -7,7 +7,7 @@ from functools import lru_cache
 
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.call_values import misdeclared, wrong_values
-from fhir_bridge.adapters.genomics.called_regions import note_regions
+from fhir_bridge.adapters.genomics.called_regions import leave_open, note_regions
 from fhir_bridge.adapters.genomics.copy_number import called_by_copies
 from fhir_bridge.adapters.genomics.file import Study
 from fhir_bridge.adapters.genomics.findings import count_allele
@@ -73,10 +73,12 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
             problem = "is not GT" if genotype is None else f"names an allele above {highest}"
             issues.append(issue("FB-VCF-040", f"the genotype of column {column + 1} {problem}", locator))
             study.lose("FB-VCF-040")
+            leave_open(line, study)
             continue
         if text.count(":") > width:
             issues.append(issue("FB-VCF-041", f"column {column + 1} has more values than FORMAT", locator))
             study.lose("FB-VCF-041")
+            leave_open(line, study)
             continue
         if not genotype.highest:
             if genotype.no_call and _by_copies(Call(line, name, text, genotype), study, reported):
@@ -84,6 +86,8 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
                 continue
             if genotype.missing:
                 study.no_calls += 1
+                if not file.blocks:  # of a gVCF the sample's own block may go on there
+                    leave_open(line, study)
             else:
                 study.not_reference -= 1
                 called = True
@@ -158,6 +162,7 @@ def _without_genotype(
             issues.append(issue("FB-VCF-041", message, locator))
             if name in tumour:
                 study.lose("FB-VCF-041")
+                leave_open(line, study)
                 continue
         if name in tumour:
             call = Call(line, name, text, _PRESENT)
@@ -172,6 +177,7 @@ def _without_genotype(
             issues += wrong_values(Call(line, name, text, _TWO_COPIES), column, locator)
         if named:
             study.ungenotyped += 1
+            leave_open(line, study)
             if not tumour:
                 study.called += len(named)
                 study.not_represented["FB-VCF-065"] += len(named)
@@ -219,6 +225,8 @@ def _alleles(call: Call, study: Study, reported: set[tuple[str, str]]) -> None:
         kind = line.alternates[number - 1].kind if line.alternates else "unknown"
         if kind in _NO_ALLELE:
             study.not_represented[_NO_ALLELE[kind]] += 1
+            if kind != "spanning":
+                leave_open(line, study)
             if kind == "invalid":  # which is an issue of the line
                 study.lost_calls += 1
             else:
@@ -233,6 +241,7 @@ def _filtered_allele(call: Call, number: int, study: Study, reported: set[tuple[
     """An ALT that fails a filter by itself (AS_FilterStatus)."""
     if call.file.options.filtered == "leave-out":
         study.left_out += 1
+        leave_open(call.line, study)
         study.not_represented["FB-VCF-051"] += 1
         reported.add(_statement("FB-VCF-051"))
         return
@@ -249,6 +258,7 @@ def _fails(call: Call, study: Study, reported: set[tuple[str, str]]) -> bool:
         return False
     reported.add(_statement("FB-VCF-051"))
     study.left_out += 1
+    leave_open(call.line, study)
     return True
 
 

@@ -91,6 +91,7 @@ class VcfFile:
         id: hash of what it says, in digits. It is what the file is, whatever it is called.
         somatic: the samples of which INFO/SOMATIC speaks; None where that is not stated.
         lost_lines: lines that could not be read; outside: lines in none of the regions asked for.
+        unplaced: lines of which something is lost and that do not say how far they reach.
         sexes: `female` or `male` by sample, where the calls show it.
         blocks: a block of a gVCF has been read: its regions are noted.
         limited: not all lines were taken, by `--limit`.
@@ -134,6 +135,7 @@ class VcfFile:
         self.all_columns = len(self.columns) == len(header.samples)
         self.genotyped = 0
         self.lost_lines = 0
+        self.unplaced = 0
         self.cut = False
         # Every value of the first lines is checked, called or not: a program's faults show there.
         self.checked_to = (
@@ -227,6 +229,11 @@ class VcfFile:
     def kept_counts(self) -> Mapping[str, int]:
         """How many alleles of each sample stay in the file."""
         return {study.name: study.kept for study in self.studies}
+
+    @property
+    def states_regions(self) -> bool:
+        """Whether it says where samples were studied: what is lost there was not called."""
+        return self.blocks or self.studied.bed is not None
 
     @property
     def complete(self) -> bool:
@@ -410,8 +417,13 @@ class Study:
 
     @property
     def studied_bed(self) -> str | None:
-        """The regions that the study covers, as BED in base64; None where no BED file says them, or too many."""
-        return self.file.studied.bed
+        """The regions that the study covers, as BED in base64.
+
+        None where no BED file says them, or too many; and where nobody knows at which places calls were lost.
+        """
+        file = self.file
+        lost = file.cut or file.limited or file.unplaced or self.uncalled_regions.left_out
+        return None if lost else file.studied.bed
 
     @property
     def called_bed(self) -> str | None:
@@ -425,7 +437,7 @@ class Study:
 
     @property
     def uncalled_bed(self) -> str | None:
-        """The regions that a gVCF has and could not call, as BED in base64."""
+        """The regions that a gVCF has and could not call, and places of lost calls, as BED in base64."""
         return self.uncalled_regions.bed
 
     def lose(self, code: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 
 from fhir_bridge.adapters.genomics.allele import Allele
@@ -43,6 +44,12 @@ _LOST_CALL = frozenset(("FB-VCF-026", "FB-VCF-040", "FB-VCF-041"))
 
 _MOST_JOINED = 50_000
 """Lines of a contig with variants that have an effect together."""
+
+
+_PLACE = re.compile(
+    rb"(?P<contig>[^\t]+)\t(?P<position>[1-9][0-9]{0,9})\t[^\t]*\t(?P<reference>[A-Za-z]+)\t[^\t<\[\]]+\t"
+)
+"""Where a line of alleles in bases is; others reach as far as they say elsewhere."""
 
 
 _UNCHANGED: frozenset[tuple[int, str, str]] = frozenset()
@@ -88,8 +95,22 @@ class LineReader:
         # An empty line, or one of the header, says nothing of a sample.
         if self._strict:
             result = Issue("error", result.code, with_clause(result.code, result.message), locator)
-        file.lost_lines += content is None or (bool(content.strip()) and content[:1] != b"#")
+        if content is None or (content.strip() and content[:1] != b"#"):
+            file.lost_lines += 1
+            self._leave_open(content or b"")
         return VcfRecord(locator, outcome="rejected", issues=[result], file=file, content=content)
+
+    def _leave_open(self, content: bytes) -> None:
+        """Note that nobody knows what samples have where a lost line is, as far as it says where."""
+        if not self.file.states_regions:
+            return
+        match = _PLACE.match(content)
+        if match is None:
+            self.file.unplaced += 1
+            return
+        contig, first = match["contig"].decode(errors="replace"), int(match["position"])
+        for study in self.file.studies:
+            study.uncalled_regions.add(contig, first, first + len(match["reference"]) - 1)
 
     def no_records(self, last: int, fragments: Fragments) -> VcfRecord:
         """Lines that are no records, up to line `last`, as one."""
@@ -100,6 +121,7 @@ class LineReader:
         record = self.lost(first, issue("FB-VCF-020", text, f"{self.file.name}:{first}"), b"")
         record.records, record.content = fragments.lines, fragments.content
         self.file.lost_lines += fragments.filled
+        self.file.unplaced += fragments.filled
         return record
 
     def read(self, item: bytes | OverlongLine, number: int) -> VcfRecord:

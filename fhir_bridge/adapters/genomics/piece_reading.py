@@ -111,7 +111,7 @@ def _first(
 
 def _forget(file: VcfFile, reader: LineReader) -> None:
     """Count nothing of the lines that another piece has."""
-    file.genotyped = file.lost_lines = file.outside = reader.somatic = 0
+    file.genotyped = file.lost_lines = file.unplaced = file.outside = reader.somatic = 0
     for place, study in enumerate(file.studies):
         file.studies[place] = file.study_of[study.name] = Study(file, study.name, study.column)
 
@@ -121,6 +121,7 @@ def _state(file: VcfFile, reader: LineReader, broken: Sequence[Issue]) -> dict[s
     return {
         "genotyped": file.genotyped,
         "lost_lines": file.lost_lines,
+        "unplaced": file.unplaced,
         "outside": file.outside,
         "cut": file.cut,
         "contigs": file.contigs_seen,
@@ -151,6 +152,7 @@ def _add(file: VcfFile, reader: LineReader, state: Mapping[str, Any], broken: li
     """Add what a piece came to."""
     file.genotyped += state["genotyped"]
     file.lost_lines += state["lost_lines"]
+    file.unplaced += state["unplaced"]
     file.outside += state["outside"]
     file.cut = file.cut or state["cut"]
     for contig in state["contigs"]:

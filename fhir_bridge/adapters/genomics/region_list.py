@@ -35,7 +35,7 @@ class RegionList:
     def add(self, contig: str, first: int, last: int) -> None:
         """Add a region, or the part of it that goes beyond the last one."""
         before = self.regions[-1] if self.regions else None
-        if before is not None and before.contig == contig and first <= before.last + 1:
+        if before is not None and before.contig == contig and before.first <= first <= before.last + 1:
             before.last = max(before.last, last)
             return
         if len(self.regions) < self._most:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fhir_bridge.adapters.genomics.assembly import CHROMOSOMES, chromosome
@@ -86,6 +86,13 @@ class Regions:
             last = max(last, int(end[1]))
         place = bisect_right(starts, last) - 1
         return place >= 0 and self._ends[name][place] >= position
+
+    def common(self, contig: str, first: int, last: int) -> Iterator[tuple[int, int]]:
+        """First and last bases of what the regions have of an interval."""
+        name = _name(contig)
+        starts, ends = self._starts.get(name, []), self._ends.get(name, [])
+        for place in range(bisect_left(ends, first), bisect_right(starts, last)):
+            yield max(first, starts[place]), min(last, ends[place])
 
 
 def written_out(texts: tuple[str, ...]) -> list[str]:

@@ -26,7 +26,8 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("studied")
     site(path)
     with (path / "crosswalk.csv").open("a") as file:
-        file.write("NA-CORA;urn:oid:2.25.7;C1\nNA-DORA;urn:oid:2.25.7;D1\n")
+        for name in ("CORA", "DORA", "EVA", "FINN", "GERD", "HANS"):
+            file.write(f"NA-{name};urn:oid:2.25.7;{name[0]}1\n")
     return path
 
 
@@ -37,7 +38,7 @@ def load(folder: Path, database_url: str) -> Iterator[Any]:
         environment.setenv("FHIR_BRIDGE_DATABASE_URL", database_url)
         environment.setenv("FHIR_BRIDGE_BLOB_DIR", str(folder / "blobs"))
 
-        def run(sample: str, date: str, lines: tuple[str, ...], *more: str) -> None:
+        def run(sample: str, date: str, lines: tuple[str, ...], *more: str, code: int = 0) -> str:
             path = folder / f"{sample}-{date}.vcf"
             head = HEAD.format(date=date).replace("NA-ANNA\tNA-BERT", sample)
             head = head.replace("##SAMPLE=<ID=NA-ANNA>\n", "")
@@ -46,7 +47,8 @@ def load(folder: Path, database_url: str) -> Iterator[Any]:
                 head = head.replace("##FORMAT=<ID=GT", f"{described}##FORMAT=<ID=GT")
             path.write_text(head + "".join(line.replace(" ", "\t") + "\n" for line in lines))
             done = run_command("load", path, "-a", "vcf", "--site", folder / "site.yaml", *more)
-            assert done.returncode == 0, done.stderr
+            assert done.returncode == code, done.stderr
+            return done.stderr
 
         yield run
 
@@ -127,3 +129,55 @@ def test_the_regions_of_an_exome_are_as_many_as_they_are(http: Http, load: Any, 
     load("NA-ANNA", "20260601", ("chr1 3001 . T C 50 PASS . GT 0/1",), "--set", f"studied_bed={bed}")
     assert asked(http, "A1", f"{ONE}:150000000-150000100") == (False, "yes")
     assert asked(http, "A1", f"{ONE}:150000200-150000300") == ("not-performed", "no")
+
+
+LOST = (
+    "chr1 3001 . T C 50 PASS . GT 0/1",
+    "chr1 3101 . TA C%G 50 PASS . GT 0/1",
+    "chr1 3201 . T C 50 PASS . GT 0x1",
+    "chr1 3301 . T C 50 PASS . GT ./.",
+    "chr1 3401 . T C 50 PASS . GT 1/1",
+)
+"""A line, a genotype and a call that are not there."""
+
+
+@pytest.mark.parametrize("keep", [(), ("--keep-file",)])
+def test_where_a_line_or_genotype_is_lost_absence_is_not_stated(
+    http: Http, load: Any, folder: Path, keep: tuple[str, ...]
+) -> None:
+    bed = folder / "lost.bed"
+    bed.write_text("chr1\t2000\t10000\n")
+    load("NA-EVA", "20260703" if keep else "20260702", LOST, "--set", f"studied_bed={bed}", *keep, code=1)
+    assert asked(http, "E1", f"{ONE}:2100-2200") == (False, "yes")
+    assert asked(http, "E1", f"{ONE}:3000-3001") == (True, "yes")
+    for place in (3100, 3101, 3200, 3300):
+        assert asked(http, "E1", f"{ONE}:{place}-{place + 1}") == ("not-performed", "no")
+    assert asked(http, "E1", f"{ONE}:3150-3250") == (False, "partly")
+    assert asked(http, "E1", f"{ONE}:3400-3401") == (True, "yes")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        pytest.param("chr1 x . T C 50 PASS . GT 0/1", id="without a position"),
+        pytest.param("chr1 3101 . T <DEL> 50 PASS . GT 0x1", id="without an end"),
+    ],
+)
+def test_where_nobody_knows_what_is_lost_no_place_was_studied(
+    http: Http, load: Any, folder: Path, line: str
+) -> None:
+    bed = folder / "unplaced.bed"
+    bed.write_text("chr1\t2000\t10000\n")
+    date = "20260802" if "x ." in line else "20260803"
+    load("NA-FINN", date, (*LOST[:1], line), "--set", f"studied_bed={bed}", code=1)
+    assert asked(http, "F1", f"{ONE}:3000-3001") == (True, "unknown")
+    assert asked(http, "F1", f"{ONE}:5000-5001") == (False, "unknown")
+
+
+def test_lines_that_were_not_taken_were_not_studied(http: Http, load: Any, folder: Path) -> None:
+    bed = folder / "taken.bed"
+    bed.write_text("chr1\t2000\t10000\n7\t100\t200\n")
+    load("NA-HANS", "20260902", LOST[:1], "--set", f"studied_bed={bed}", "--set", "regions=chr1:1000-4000")
+    assert asked(http, "H1", f"{ONE}:3100-4000") == (False, "yes")
+    assert asked(http, "H1", f"{ONE}:2100-4001") == (True, "partly")
+    assert asked(http, "H1", f"{SEVEN}:150-160") == ("not-performed", "no")
