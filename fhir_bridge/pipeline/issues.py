@@ -123,8 +123,9 @@ CODES = declare(
     IssueCode(
         "FB-RUN-050",
         "error",
-        "A file can't be kept, so that what is not stored of it is lost",
-        "Give a file, not a stream, sorted by contig and position; or load it without --keep-file.",
+        "A file can't be kept: neither its reports nor that it was studied are stored, and older files count as before",
+        "Give a file, not a stream, sorted by contig and position, and correct the line that is named; or load it "
+        "without --keep-file.",
         "processing",
     ),
     IssueCode(

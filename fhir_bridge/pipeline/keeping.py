@@ -25,26 +25,28 @@ __all__ = ["keep_delivery", "note_kept_places"]
 async def keep_delivery(
     store: Store, run: SinkRun, source: KeptDelivery, delivery: Delivery, last: ConvertedRecord
 ) -> Issue | None:
-    """Keep a file that was stored to its end, with the parts that are somebody's; what prevented it, or is lost by it.
+    """Keep a file that was read to its end, with the parts that are somebody's; what prevented it, or is lost by it.
 
     Args:
-        last: its last record, whose outputs are the documents by which callers come to the parts.
+        last: its last record, not stored yet, whose outputs are the documents by which callers come to the parts.
     """
     documents = {
         output.part: output
         for output in last.outputs
         if output.type == "DocumentReference" and output.rule == "kept-file"
     }
+    if not documents:
+        return None
+    owners = {(part, patient) for part, output in documents.items() for patient in output.patients}
+    await store.kept_files.register(delivery, owners)
     studies = {output.part: output.id for output in last.outputs if output.rule == "genomic-study"}
     parts = {
         part: KeptPart(
             patient, documents[part].id, studies.get(part, ""), source.kept_counts.get(part, 0), edition
         )
         for (part, patient), edition in delivery.editions.items()
-        if part in documents
+        if (part, patient) in owners
     }
-    if not parts:
-        return None
     mapping = run.keep.mapping if run.keep is not None else ""
     file = KeptFile(
         run.adapter, source.id, delivery.name, source.assembly, mapping, source.kept_options, parts
@@ -54,7 +56,8 @@ async def keep_delivery(
         try:
             data, index = await asyncio.to_thread(source.write_kept, Path(folder) / "kept", parts)
         except (ValueError, OSError) as error:
-            return Issue(CODES["FB-RUN-050"].severity, "FB-RUN-050", str(error), delivery.name)
+            text = f"{error}; what it says beyond its stored variants is lost"
+            return Issue(CODES["FB-RUN-050"].severity, "FB-RUN-050", text, delivery.name)
         release = await _release(store, file)
         await store.kept_files.keep(blobs, file, data, index)
     if release is None or "clinvar" in file.options:

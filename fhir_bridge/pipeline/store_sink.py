@@ -62,6 +62,8 @@ class StoreSink:
             )
         if record.of is not None:
             self._deliver(record.of, account, lost=waiting is None and _is_lost(record))
+            if record.of.ends_delivery and not self._keep(record.of, record, account):
+                return
         if (
             waiting is not None or record.outcome != "rejected"
         ):  # what an earlier version of the mapping made stays
@@ -70,7 +72,7 @@ class StoreSink:
         if self._resources >= BATCH or len(self._batch) >= BATCH:
             self.flush(account)
         if record.of is not None and record.of.ends_delivery:
-            self._end_delivery(record.of, record, account)
+            self._end_delivery(record.of, account)
 
     def held_parts(self, record: ConvertedRecord) -> frozenset[str]:
         """Parts of the record's delivery that show another sex than their Patient's gender in the store.
@@ -97,18 +99,30 @@ class StoreSink:
         elif (location := record.place) is not None:
             delivery.places.append(location)
 
-    def _end_delivery(self, record: DeliveredRecord, last: ConvertedRecord, account: Account) -> None:
+    def _keep(self, record: DeliveredRecord, last: ConvertedRecord, account: Account) -> bool:
+        """Keep the file that a record ends, where it is to be; whether all that it says has a place now.
+
+        Before its last record is stored, which states what was studied: of a file that is not kept, neither that nor
+        its end is noted. What is absent from the stored variants would seem to be absent from the patient.
+        """
+        source, delivery = record.delivery, self._delivery
+        if delivery is None or not getattr(source, "keeps", False):
+            return True
+        self.flush(account)
+        keeping = keep_delivery(self._store, self._run, cast("KeptDelivery", source), delivery, last)
+        problem = self._runner.run(keeping)
+        if problem is None:
+            return True
+        account.count_issues([problem])
+        if problem.severity != "error":
+            return True
+        account.withheld += len(last.outputs)
+        self._delivery = None
+        return False
+
+    def _end_delivery(self, record: DeliveredRecord, account: Account) -> None:
         """The file is whole: the newest of each of its samples counts from now on."""
         self.flush(account)
-        source = record.delivery
-        if source is not None and self._delivery is not None and getattr(source, "keeps", False):
-            keeping = keep_delivery(
-                self._store, self._run, cast("KeptDelivery", source), self._delivery, last
-            )
-            problem = self._runner.run(keeping)
-            if problem is not None:
-                account.count_issues([problem])
-                account.withheld += problem.severity == "error"
         delivery, self._delivery = self._delivery, None
         assert delivery is not None
         assert record.delivery is not None

@@ -29,6 +29,7 @@ from fhir_bridge.storage.deliveries import (
     Standing,
     has_newer,
     note_places,
+    register,
     superseded,
     unknown_places,
 )
@@ -104,6 +105,11 @@ class KeptFiles:
     def __init__(self, pool: AsyncConnectionPool[AsyncConnection], dictionaries: Dictionaries) -> None:
         self._pool = pool
         self._dictionaries = dictionaries
+
+    async def register(self, delivery: Delivery, parts: Collection[tuple[str, str]]) -> None:
+        """Enter the editions of a delivery to whose parts (name and patient) a file is to be kept."""
+        async with self._pool.connection() as connection:
+            await register(connection, delivery, parts)
 
     async def keep(self, blobs: Blobs, file: KeptFile, data: Path, index_path: Path) -> None:
         """Keep a file; one that is kept already is replaced, with its parts."""

@@ -163,8 +163,35 @@ def _index(path: Path) -> Path:
     import pysam
 
     index = path.with_name(f"{path.name}.csi")
+    before = pysam.set_verbosity(0)  # htslib's own words go to standard error
     try:
         pysam.tabix_index(str(path), preset="vcf", csi=True, force=True, keep_original=True, index=str(index))
     except (OSError, ValueError) as error:
-        raise ValueError("the file is not sorted by contig and position: it can't be kept") from error
+        raise ValueError(f"{_unindexed(path)}: it can't be kept") from error
+    finally:
+        pysam.set_verbosity(before)
     return index
+
+
+_FARTHEST = (1 << 31) - 1
+_EXTENT = re.compile(rb"(?:^|;)(?:END|SVLEN)=([^;]+)")
+
+
+def _unindexed(path: Path) -> str:
+    """Why a file has no index, and where."""
+    contig, position, seen = b"", 0, set[bytes]()
+    for item in lines(path):
+        columns = item.split(b"\t", 8) if isinstance(item, bytes) else []
+        if len(columns) < 8 or columns[0][:1] == b"#" or not columns[1].isdigit():
+            continue
+        place = f"{columns[0].decode(errors='replace')}:{int(columns[1])}"
+        if columns[0] != contig and columns[0] in seen:
+            return f"the file is not sorted: {place} is after lines of another contig"
+        if columns[0] == contig and int(columns[1]) < position:
+            return f"the file is not sorted: {place} is after position {position}"
+        contig, position = columns[0], int(columns[1])
+        seen.add(contig)
+        numbers = re.findall(rb"[0-9]+", b",".join(_EXTENT.findall(columns[7])))
+        if max(position, *map(int, numbers), 0) > _FARTHEST:
+            return f"{place} has a POS, END or SVLEN above {_FARTHEST}, which no index has room for"
+    return "no index can be made of it (is it sorted by contig and position?)"

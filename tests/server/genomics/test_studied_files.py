@@ -181,3 +181,27 @@ def test_lines_that_were_not_taken_were_not_studied(http: Http, load: Any, folde
     assert asked(http, "H1", f"{ONE}:3100-4000") == (False, "yes")
     assert asked(http, "H1", f"{ONE}:2100-4001") == (True, "partly")
     assert asked(http, "H1", f"{SEVEN}:150-160") == ("not-performed", "no")
+
+
+@pytest.mark.parametrize(
+    ("lines", "reason"),
+    [
+        pytest.param((LOST[4], LOST[0]), "chr1:3001 is after position 3401", id="unsorted"),
+        pytest.param(
+            (LOST[0], "chr1 3101 . T <DEL> 50 PASS SVTYPE=DEL;SVLEN=99999999999 GT 0/1"),
+            "chr1:3101 has a POS, END or SVLEN above",
+            id="extent",
+        ),
+    ],
+)
+def test_a_file_that_cannot_be_kept_says_nothing_and_replaces_nothing(
+    http: Http, load: Any, folder: Path, lines: tuple[str, ...], reason: str
+) -> None:
+    bed = folder / "kept.bed"
+    bed.write_text("chr1\t2000\t10000\n")
+    studied = ("--set", f"studied_bed={bed}", "--keep-file")
+    load("NA-GERD", "20260901", (LOST[4], "chr1 3501 . T C 50 PASS . GT 0/1"), *studied)
+    assert reason in " ".join(load("NA-GERD", "20260902", lines, *studied, code=1).split())
+    assert asked(http, "G1", f"{ONE}:3500-3501") == (True, "yes")
+    (entry,) = http.get("/fhir/DiagnosticReport?patient.identifier=urn:oid:2.25.7|G1").json()["entry"]
+    assert entry["resource"]["effectiveDateTime"] == "2026-09-01"
