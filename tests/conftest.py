@@ -13,6 +13,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import typer.testing
@@ -41,6 +42,10 @@ if (folder := _temporary_folder_in_memory()) is not None:
 
 # Building all commands takes as long as many a command that a test runs.
 typer.testing._get_command = cache(typer.testing._get_command)
+
+# Reading the authorities that are trusted takes many times as long as a request to a server of the tests, and each
+# `httpx.get` does it anew.
+httpx._transports.default.create_ssl_context = cache(httpx.create_ssl_context)
 
 os.environ["FHIR_BRIDGE_PLUGINS"] = "builtin"
 os.environ.pop("FHIR_BRIDGE_SITE", None)

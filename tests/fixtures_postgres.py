@@ -16,9 +16,11 @@ from functools import cache
 from pathlib import Path
 
 import argon2
+import orjson
 import psycopg
 import pytest
 
+from fhir_bridge.server.smart import keys
 from fhir_bridge.storage import accounts
 from fhir_bridge.storage.embedded import EmbeddedServer
 from fhir_bridge.storage.migration import upgrade
@@ -29,6 +31,12 @@ SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB",
 
 # A password of a test protects nothing: each sign-in would take a tenth of a second of processor time and 64 MB.
 accounts._hasher = cache(lambda: argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST))
+
+# To make the key of a database, and to check it when an application starts, takes a tenth of a second. All databases
+# whose applications run in this process have one key: no test lets two of them meet.
+_imported = cache(lambda jwk: keys.RSAKey.import_key(orjson.loads(jwk)))
+keys._make = cache(keys._make)
+keys._imported = lambda jwk: _imported(orjson.dumps(jwk, option=orjson.OPT_SORT_KEYS))
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 
 from fhir_bridge.cli.database import open_database, run_async
 from fhir_bridge.cli.output import UsageError, counting, stderr, stdout
@@ -50,9 +49,10 @@ def serve(
     database. Every option can be given in the environment as FHIR_BRIDGE_<OPTION>; docs/rest.md lists all settings.
     """
     gc.disable()  # until it is prepared for requests (`server.garbage`)
-    from fhir_bridge.server import (
-        Settings,
-    )  # the web framework takes longer to import than most commands to run
+    # All of these take longer to import than most commands to run.
+    from pydantic import ValidationError
+
+    from fhir_bridge.server import Settings
     from fhir_bridge.server import serve as run_server
 
     options: dict[str, Any] = {

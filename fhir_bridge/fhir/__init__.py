@@ -1,9 +1,16 @@
 """R4 as data and rules: definitions, data types, validation, ids, bundles, difference, and the ports it is handed.
 
 `definitions` is a module of look-ups; `search_parameters` and `ucum` are beside it and are imported by name.
+
+
+What validates is loaded when it is asked for: a process that a model runs in, and most commands, ask for none of it.
 """
 
-from fhir_bridge.fhir import definitions
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fhir_bridge.deferred import deferred
 from fhir_bridge.fhir.access import EVERYTHING, NOTHING, AccessFilter, AccessRule
 from fhir_bridge.fhir.bundles import Entry, iter_resources, searchset
 from fhir_bridge.fhir.canonical import BASE, PREDICTION_CODES, SOURCE_EXTENSION
@@ -34,7 +41,9 @@ from fhir_bridge.fhir.ids import DEMO_KEY, IdKey, MissingPart
 from fhir_bridge.fhir.issues import Issue, IssueCode, Severity, declare, declared, operation_outcome
 from fhir_bridge.fhir.ports import Concept, ReferenceResolver, TerminologyPort, Translation
 from fhir_bridge.fhir.serialization import MAX_DEPTH, JsonError, dumps, loads, loads_exact
-from fhir_bridge.fhir.validation import InvariantEngine, Validator, get_validator
+
+if TYPE_CHECKING:
+    from fhir_bridge.fhir.validation import InvariantEngine, Validator, get_validator
 
 __all__ = [
     "ABSENT",
@@ -138,3 +147,7 @@ PUBLIC_MODULES = (
     "xml",
 )
 """What else other packages and plug-ins may import; checked by scripts/check_interfaces.py."""
+
+__getattr__ = deferred(
+    __name__, dict.fromkeys(("InvariantEngine", "Validator", "get_validator"), "validation")
+)

@@ -264,12 +264,13 @@ def mapping_files(name: str | Path) -> list[Path]:
         MappingErrors: one is missing, or can't be read.
     """
     waiting = [find_mapping(name)]
-    files: dict[Path, Path] = {}
+    files: dict[tuple[int, int], Path] = {}
     while waiting:
         file = waiting.pop(0)
-        if (resolved := file.resolve()) in files:
+        # What it is, whatever leads to it: to resolve each of a hundred paths takes as long as to read them all.
+        status = file.stat()
+        if files.setdefault((status.st_dev, status.st_ino), file) is not file:
             continue
-        files[resolved] = file
         text = read_text(file)
         # The words first: looking for them alone takes a tenth of the time.
         if ("include" in text or "extends" in text) and _NAMES_FILES.search(text):

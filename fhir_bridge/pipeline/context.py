@@ -52,6 +52,12 @@ def content_hash(path: Path) -> str:
     Raises:
         OSError: it can't be read.
     """
+    return _content_hash(path, *SourceState.status_of(path))
+
+
+@lru_cache(maxsize=4096)
+def _content_hash(path: Path, *_status: int) -> str:
+    """It is read again where its status is another one: runs of one process have most of their files in common."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).hexdigest()
 

@@ -23,7 +23,7 @@ from fhir_bridge.storage import Store
 from fhir_bridge.storage.inbox import Entry, Kind
 from fhir_bridge.storage.parts import Part
 
-__all__ = ["Replay", "is_kept", "replay", "replay_waiting"]
+__all__ = ["Replay", "Waiting", "is_kept", "read_waiting", "replay", "replay_waiting"]
 
 _KINDS: tuple[Kind, ...] = ("held", "refused", "failed")
 _MOST = 100_000
@@ -49,28 +49,44 @@ class Replay:
     no_mapping: Counter[str] = field(default_factory=Counter)
 
 
-def replay_waiting(url: str, site: Path | None, *, moved: bool = False) -> Replay | None:
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What waits in the inbox: the entries of a site, and how many links there are between patients."""
+
+    links: int
+    entries: list[Entry]
+
+
+async def read_waiting(store: Store, site: Path | None) -> Waiting:
+    """What waits of what this site's settings converted."""
+    name = _name_of(site)
+    entries = [
+        entry
+        for kind in _KINDS
+        for entry in await store.read_inbox(kind=kind, limit=_MOST)
+        if entry.run.get("mapping") and _is_of(entry, name)
+    ]
+    return Waiting(await store.number_of_links(), entries)
+
+
+def replay_waiting(
+    url: str, site: Path | None, waiting: Waiting | None = None, *, moved: bool = False
+) -> Replay | None:
     """Process again what may have found its patient since: what converts it, or the links between patients changed.
 
     None where nothing has. What another site's settings converted waits for a load with these.
 
     Args:
+        waiting: what waits, where it has been read.
         moved: resources moved from one patient to another: what was refused for them may be right now.
     """
 
-    name = _name_of(site)
-
-    async def read() -> tuple[int, list[Entry]]:
+    async def read() -> Waiting:
         async with await Store.open(url, max_size=2) as store:
-            entries = [
-                entry
-                for kind in _KINDS
-                for entry in await store.read_inbox(kind=kind, limit=_MOST)
-                if entry.run.get("mapping") and _is_of(entry, name)
-            ]
-            return await store.number_of_links(), entries
+            return await read_waiting(store, site)
 
-    links, entries = asyncio.run(read())
+    waiting = waiting or asyncio.run(read())
+    links, entries = waiting.links, waiting.entries
     context_of = _contexts(site)
     due: list[Entry] = []
     no_mapping: Counter[str] = Counter()

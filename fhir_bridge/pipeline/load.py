@@ -18,6 +18,7 @@ from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
 
 if TYPE_CHECKING:
+    from fhir_bridge.pipeline.inbox import Waiting
     from fhir_bridge.pipeline.study_orders import Joined
 
 __all__ = ["check_syntax", "load_sources"]
@@ -42,49 +43,51 @@ def load_sources(
     """
     import asyncio
 
-    from fhir_bridge.pipeline.inbox import replay_waiting  # only what stores needs a database driver
+    from fhir_bridge.pipeline.inbox import read_waiting  # only what stores needs a database driver
+    from fhir_bridge.pipeline.study_orders import join_since
+    from fhir_bridge.storage import Store
     from fhir_bridge.storage.study_patients import JOINED_TYPES
 
     result = _run(request, sources, ("store", url), jobs, limit, on_progress)
-    # The load may have brought the patients, links or mappings that records wait for.
-    again = replay_waiting(url, request.site, moved=result.account.stored["moved"] > 0)
-    if again is not None:
-        result.report["inbox"] = {
-            "processed": again.done + again.waiting,
-            "settled": again.done,
-            "waiting": again.waiting,
-            "stored": dict(again.account.stored),
-        }
-        if again.no_mapping:
-            result.report["inbox"]["no_mapping"] = dict(again.no_mapping)
-    if result.account.resources.keys() & set(JOINED_TYPES):
-        joined = asyncio.run(_joined(url))
-        if joined.studies or joined.reports or joined.ambiguous:
-            result.report["joined"] = {
-                "studies": joined.studies,
-                "reports": joined.reports,
-                "ambiguous": joined.ambiguous,
-            }
-    if dangling := asyncio.run(_dangling(url)):
-        result.report["dangling"] = dangling
+    with asyncio.Runner() as runner:
+        # Where nothing was read, nothing has brought the schema up to date.
+        store = runner.run(Store.open(url, migrate=result.account.read == 0, max_size=2))
+        try:
+            _replay(request, url, result, runner.run(read_waiting(store, request.site)))
+            if result.account.resources.keys() & set(JOINED_TYPES):
+                _report_joined(result, runner.run(join_since(store)))
+            if dangling := runner.run(store.dangling()):
+                result.report["dangling"] = dangling
+        finally:
+            runner.run(store.close())
     return result
 
 
-async def _joined(url: str) -> Joined:
+def _replay(request: RunRequest, url: str, result: RunResult, waiting: Waiting) -> None:
+    """The load may have brought the patients, links or mappings that records wait for."""
+    from fhir_bridge.pipeline.inbox import replay_waiting
+
+    again = replay_waiting(url, request.site, waiting, moved=result.account.stored["moved"] > 0)
+    if again is None:
+        return
+    result.report["inbox"] = {
+        "processed": again.done + again.waiting,
+        "settled": again.done,
+        "waiting": again.waiting,
+        "stored": dict(again.account.stored),
+    }
+    if again.no_mapping:
+        result.report["inbox"]["no_mapping"] = dict(again.no_mapping)
+
+
+def _report_joined(result: RunResult, joined: Joined) -> None:
     """Studies, orders and reports that found each other."""
-    from fhir_bridge.pipeline.study_orders import join_since
-    from fhir_bridge.storage import Store
-
-    async with await Store.open(url, migrate=False, max_size=2) as store:
-        return await join_since(store)
-
-
-async def _dangling(url: str) -> dict[str, int]:
-    """What stored resources refer to and is not here."""
-    from fhir_bridge.storage import Store  # only what stores needs a database driver
-
-    async with await Store.open(url, migrate=False, max_size=1) as store:
-        return await store.dangling()
+    if joined.studies or joined.reports or joined.ambiguous:
+        result.report["joined"] = {
+            "studies": joined.studies,
+            "reports": joined.reports,
+            "ambiguous": joined.ambiguous,
+        }
 
 
 def check_syntax(

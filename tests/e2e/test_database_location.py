@@ -101,9 +101,11 @@ def test_commands_open_databases_by_one_function(repository: Path) -> None:
 
 FORKING = """
 import json, os, sys, tempfile
-import fhir_bridge.pipeline, fhir_bridge.predictions, fhir_bridge.server.app, fhir_bridge.storage, fhir_bridge.workshop
+import fhir_bridge.pipeline.load_fhir, fhir_bridge.server.app, fhir_bridge.server.background, fhir_bridge.workshop
 from fhir_bridge.cli.main import main
+from fhir_bridge.plugins import predictors
 
+predictors()
 results = []
 for call in json.loads(sys.argv[1]):
     files = [tempfile.TemporaryFile() for _ in range(3)]

@@ -14,7 +14,7 @@ from fhir_bridge.adapters.ehr.hl7v2 import read_message
 from fhir_bridge.fhir.ids import DEMO_KEY, IdKey
 from fhir_bridge.fhir.record import owners_of
 from fhir_bridge.fhir.serialization import loads_exact
-from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping, source_block
+from fhir_bridge.mapping import CompiledMapping, Context, IdentityResolver, Site, load_mapping
 from fhir_bridge.plugins import adapters
 from fhir_bridge.workshop.golden import Example, golden_examples
 
@@ -99,6 +99,7 @@ class Both:
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.name)
 def test_examples_give_equal_bytes(example: Example) -> None:
     both = Both(example)
+    assert (both.mapping.adapter == "csv") == (example in TABLES)
     assert sum(both.compare(record) for record in both.read(example.sources)) > 0
 
 
@@ -188,12 +189,8 @@ def mutated_table(chance: random.Random, text: str, count: int, delimiter: str, 
     return "\n".join([*head, *made, ""])
 
 
-@cache
-def adapter_of(mapping: Path) -> str:
-    return str(source_block(mapping)["adapter"])
-
-
-TABLES = [example for example in EXAMPLES if adapter_of(example.mapping) == "csv"]
+# By its words: each process that tests would read all mappings before its first test.
+TABLES = [example for example in EXAMPLES if "adapter: csv" in example.mapping.read_text()]
 
 
 def compare_rows(example: Example, count: int, folder: Path) -> None:

@@ -16,6 +16,7 @@ __all__ = ["ServerCopy"]
 IMPORTED = [
     "alembic.command",
     "fhir_bridge.adapters.ehr.hl7v2.adapter",
+    "fhir_bridge.adapters.ehr.notes.statements",
     "fhir_bridge.pipeline.sinks",
     "fhir_bridge.server.serve",
     "fhir_bridge.storage.migration",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.difference.order import ORDERED
 
 __all__ = ["Shape", "about", "parent_of", "shape"]
@@ -27,6 +26,9 @@ def shape(parent: str, name: str) -> Shape:
     """The property `name` of an object whose element id or type name is `parent`."""
     if name.startswith("_"):
         return Shape("Element", "Element", True)  # beside a list of primitives, item by item
+    # A package that all of `fhir` imports: who compares nothing does not wait for the definitions.
+    from fhir_bridge.fhir import definitions
+
     definition = definitions.find_type(parent.partition(".")[0]) if parent else None
     child = definition.child(parent, name) if definition is not None else None
     if child is None:

@@ -21,11 +21,15 @@ def _make() -> dict[str, Any]:
     return dict(key.as_dict(private=True))
 
 
+def _imported(jwk: dict[str, Any]) -> RSAKey:
+    return RSAKey.import_key(jwk)
+
+
 class SigningKey:
     """RS256 (SMART 2.2 scopes-and-launch-context.html: id_tokens are signed with RSA SHA-256)."""
 
     def __init__(self, jwk: dict[str, Any]) -> None:
-        self._key = RSAKey.import_key(jwk)
+        self._key = _imported(jwk)
 
     @classmethod
     async def load(cls, grants: Grants) -> SigningKey:

@@ -10,8 +10,7 @@ from typing import Any
 from fhir_bridge.terminology.concepts import value_text
 from fhir_bridge.terminology.content import CodeSystemContent, CountedContent
 from fhir_bridge.terminology.grammars import GrammarContent
-from fhir_bridge.terminology.operations import messages
-from fhir_bridge.terminology.operations.ecl import EclError, compile_ecl
+from fhir_bridge.terminology.operations import ecl, messages
 from fhir_bridge.terminology.operations.outcomes import OperationError
 from fhir_bridge.terminology.operations.regex import RegexError, compile_regex
 from fhir_bridge.terminology.value_set_definitions import FilterSpec
@@ -84,7 +83,7 @@ def compile_filter(
     except RegexError as error:
         issue = messages.bad_regex(where, spec.property, spec.value, str(error))
         raise OperationError(issue, status=400) from error
-    except EclError as error:
+    except ecl.EclError as error:
         issue = messages.bad_filter(where, spec.property, spec.op, spec.value, str(error))
         raise OperationError(issue, status=400) from error
     if result is None:
@@ -94,7 +93,7 @@ def compile_filter(
 
 
 def _by_ecl(content: CodeSystemContent, text: str, tick: Callable[[], None] | None) -> Filter:
-    query = compile_ecl(text, content, tick)
+    query = ecl.compile_ecl(text, content, tick)
     return Filter(query.matches, query.codes, query.count, timed=True)
 
 

@@ -25,25 +25,8 @@ from fhir_bridge.adapters.ehr.notes.values import (
     words_after,
 )
 
-__all__ = ["EJECTION", "ejection_fraction"]
+__all__ = ["ejection_fraction"]
 
-EJECTION: Final = (
-    "lvef",
-    "ef ",
-    "ef:",
-    "ef=",
-    "ef(",
-    "ef~",
-    "ef≈",
-    "ef-",
-    "ef\n",
-    "ef,",
-    "fra",
-    "auswurf",
-    "pumpf",
-    "function",
-)
-"""A text without any of these, in small letters, states no ejection fraction."""
 _OWNED: Final = re.compile(r"(?:has|had|hat|hatte|habe)\s+(?:an?|eine)\s+\Z", re.IGNORECASE)
 """Between who has a fraction and its name."""
 _DELTA: Final = re.compile(r"(?:\bdelta|Δ)\W*$", re.IGNORECASE)

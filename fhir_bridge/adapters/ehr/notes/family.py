@@ -25,14 +25,7 @@ from fhir_bridge.adapters.ehr.notes.modality import HYPOTHETICAL, general_words
 from fhir_bridge.adapters.ehr.notes.persons import OTHER
 from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence
 
-__all__ = ["FAMILY_HISTORY", "family_history"]
-
-FAMILY_HISTORY: Final = (
-    "famil", "fam", "fh", "fmhx", "fa:", "fa ", "relative", "verwandt", "angehörig", "kin ", "kin.", " side",
-    "autop", "obduktion", "mortem", "necropsy", "coroner", "sektion",
-    *dict.fromkeys(WORDS.lower().split("|")),
-)  # fmt: skip
-"""A text without any of these, in small letters and outside of a section on it, states nothing of relatives."""
+__all__ = ["family_history"]
 
 _RELATIVE: Final = re.compile(rf"\b(?P<who>{WORDS})\b(?!-)(?!['’]s\b)(?!s['’])", re.IGNORECASE)
 _IN_LAW: Final = (

@@ -22,10 +22,8 @@ from fhir_bridge.adapters.ehr.notes.values import (
     words_after,
 )
 
-__all__ = ["NYHA", "functional_class"]
+__all__ = ["functional_class"]
 
-NYHA: Final = ("nyha", "nhya", "nyah", "nyh ", "new york heart")
-"""A text without any of these, in small letters, states no class."""
 _ROMAN: Final = {"i": "1", "ii": "2", "iii": "3", "iv": "4", "1": "1", "2": "2", "3": "3", "4": "4"}
 _CLASS: Final = r"(?:IV|I{1,3}|[1-4])"
 _SUB: Final = r"(?:\s?[ab](?![\w-]))?(?![\w%])"

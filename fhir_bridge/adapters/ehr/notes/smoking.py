@@ -17,14 +17,7 @@ from fhir_bridge.adapters.ehr.notes.persons import FAMILY, names_another
 from fhir_bridge.adapters.ehr.notes.sentences import MOST, UNCHANGED, Sentence, is_of_another
 from fhir_bridge.adapters.ehr.notes.values import is_under_another_time
 
-__all__ = ["SMOKING", "smoking"]
-
-SMOKING: Final = (
-    "smok", "smk", "nonsm", "rauch", "rauht", "rauhct", "nikotin", "nicotin", "f17.", "tob", "tabak", "cigar",
-    "cigs", "zigar", "zig", "nr",
-    "pack", "pk", "py", "p.y", "p. y", "cut down", "cut back", "quit",
-)  # fmt: skip
-"""A text without any of these, in small letters, states nothing of smoking."""
+__all__ = ["smoking"]
 
 _FIELD: Final = r"""(?:tob(?:acco)?\.?|smok(?:ing|er)|cigarettes?|cigs?|nicotine|nikotin\w*|rauchen
     |raucher(?:status|in|anamnese)?|tabak\w*)
