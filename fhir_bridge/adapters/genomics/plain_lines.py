@@ -174,7 +174,7 @@ class PlainLines:
             return
         columns, alleles = line.columns, line.calls[0].alleles
         if (
-            len(alleles) != 1
+            not len(alleles) == len(line.alternates) == 1  # of several ALTs, a pattern would take the values
             or len(columns[3]) + len(columns[4]) > _LONGEST
             or line.chromosome == "MT"
             or line.earlier is not None

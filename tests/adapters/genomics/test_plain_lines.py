@@ -244,6 +244,27 @@ def test_values_that_are_declared_otherwise_are_written_together_as_each_alone(
     assert rb"DP=a\"b" in together["Observation.ndjson"]
 
 
+def test_as_many_values_are_taken_as_a_line_has_alts_also_behind_one_of_several(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, alike: list[int]
+) -> None:
+    given = [
+        "1 100 . A G,T 50 PASS . GT:AD 0/1:80,5,15",
+        "1 200 . C T 50 PASS . GT:AD 1/1",
+        "1 202 . C T 50 PASS . GT:AD 1/1:20,99,0",
+        *(f"1 {300 + number} . C T 50 PASS . GT:AD 1/1:1,{number}" for number in range(200)),
+    ]
+    path = tmp_path / "several.vcf"
+    path.write_text(text(given, extra=EXTRA))
+    together = written(tmp_path, path)
+    wrong = [each for each in together["report"]["issues"] if each["code"] == "FB-VCF-034"]
+    assert [(each["source"].rpartition(":")[2], each["count"]) for each in wrong] == [
+        (str(text([], extra=EXTRA).count("\n") + 3), 1)
+    ]
+    assert sum(alike) > 20  # nor do lines of one ALT lose anything by the first
+    each_alone(monkeypatch)
+    assert written(tmp_path, path, "--force") == together
+
+
 def test_conditions_of_a_mapping_that_looks_at_a_lines_own_values_hold_for_each_line(
     tmp_path: Path, alike: list[int]
 ) -> None:
