@@ -144,6 +144,7 @@ _WAYS: Final = (
         ("number",),
         "is it measured (an Observation: what, in which unit), a number of something else, or not wanted",
     ),
+    (("count",), "is it how many there were of it (an Observation), or not wanted"),
     (
         ("boolean",),
         "is it a finding of the patient (Observation), does it mark the record (deleted, checked), or is it not wanted",

@@ -96,6 +96,7 @@ class Guess:
             return role.what
         return {
             "number": "a number",
+            "count": "how many there were of something",
             "boolean": "yes or no",
             "category": "one of a few words",
             "text": "text",

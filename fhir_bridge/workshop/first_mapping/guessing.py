@@ -6,6 +6,7 @@ import re
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
+from fhir_bridge.workshop.first_mapping.counts import as_count
 from fhir_bridge.workshop.first_mapping.dates import as_clock, as_date
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import Role, fitting_roles, role_named, slots, tokens
@@ -42,8 +43,8 @@ def guess_columns(sample: Sample) -> list[Guess]:
 
 
 _TESTS: Final = (
-    as_date, as_clock, as_sex, as_code, as_amount, as_blood_group, as_gestation, as_stage, as_measure, as_person,
-    as_boolean, as_role,
+    as_date, as_clock, as_sex, as_code, as_amount, as_blood_group, as_gestation, as_stage, as_measure, as_count,
+    as_person, as_boolean, as_role,
 )  # fmt: skip
 """What a column may be, each tried on its cells and name in turn."""
 _OPEN: Final = "tells day from month"

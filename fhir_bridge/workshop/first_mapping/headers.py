@@ -53,7 +53,7 @@ _RATIO: Final = re.compile(
 """An amount in another one, as headers write it after a blank: `CRP mg/l`, `TSH µU/ml`, `Leuko G/l`."""
 _PER: Final = frozenset("dl l ml min h kg m m2 mol".split())
 _DURATION: Final = re.compile(
-    r"time|dauer|duration|duree|durata|duracion|zeit|tiempo|temps|tempo|length|exercise"
+    r"time|dauer|duration|duree|durata|duracion|zeit|tiempo|temps|tempo|length|exercise|wait|delay|turnaround|\btat\b|\bto\b"
 )
 _SYMBOLS: Final = frozenset("% °C °F in inch inches ft lb lbs".split())
 _IMPERIAL: Final = re.compile(

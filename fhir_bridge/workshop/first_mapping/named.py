@@ -238,6 +238,8 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
         return False
     if role is not None and role.name == "status" and set(values) <= {"F", "T"}:
         return False  # `F` is final
+    if role is not None and role.name in _QUALIFYING and _share_of(fits, role.name) < _WHOLE:
+        role = None  # `chronic kidney disease` is a disease, not whether another is chronic
     if role is not None and role.name in ("value", "sex", "status", "category", "flag"):
         return False
     guess.role = role.name if role is not None else "boolean"
@@ -248,6 +250,13 @@ def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
     return True
 
 
+def _share_of(fits: Sequence[tuple[float, str]], role: str) -> float:
+    """How much of a name a role explains."""
+    return next((share for share, name in fits if name == role), 0.0)
+
+
+_QUALIFYING: Final = frozenset("diagnosis-chronic complication risk".split())
+"""Roles of yes and no about something else, which a name that says more is not of."""
 _BED: Final = re.compile(
     r"\b(bed|bett|bettnr|bettplatz|lit|cama|letto|zimmer|room|chambre|habitacion|kamer|camera|stanza)\b"
 )
@@ -257,7 +266,7 @@ _WORD: Final = re.compile(r"[^\W\d_]{4,}.*[^\W\d_]{4,}|[^\W\d_]{3,} [^\W\d_]{3,}
 _PLACE: Final = re.compile(
     r"(?i)\b(\w{3,}o?log(ie|y|ia|ía)|\w*chirurgi\w*|innere|\w*medizin|medicine|médecine|medecine|medicina|\w*pädiatrie|p(a|ae)ediatrics|p[eé]diatrie|geriatri\w*|\w*klinik|\w*station|stat\b|\w*ambulanz|\w*praxis|abteilung|abt\b|clinic|ward|unit|department|dept|hospital|hôpital|hopital|hospitalier|"
     r"reparto|ambulatorio|afdeling|poli\w*|krankenhaus|ospedale|ziekenhuis|centre|center|zentrum|centro|notaufnahme|pharmacy|apotheke|pharmacie|farmacia|apotheek|"
-    r"urgences|surgery|practice|labor|laboratory|laboratoire|laboratorio)\b"
+    r"urgences|surgery|practice|labor|laboratory|laboratoire|laboratorio|vårdcentral\w*|mottagning\w*|avdelning\w*|sjukhus\w*|sykehus\w*|sygehus\w*|afdeling\w*|posto|unidade|unidad)\b"
 )
 """Words for places where people work."""
 
@@ -311,6 +320,22 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         guess.role = "unit"
         guess.evidence.append("values are units")
         return True
+    if role.name == "unit" and share(values, _is_place) >= _MOSTLY:
+        guess.role = "ward"
+        guess.evidence.append("values are names of places, not units")
+        return True
+    if role.name == "body-site" and tokens(guess.name) == "site" and not is_site(values):
+        guess.role = "organization"
+        guess.evidence.append("values are no places of the body")
+        return True
+    if (
+        role.name == "organization"
+        and guess.distinct == guess.filled > _FEW_ROWS
+        and _is_lab_number(guess, values)
+    ):
+        guess.role = "event-id"
+        guess.evidence.append("each row has its own: a number of the laboratory")
+        return True
     if role.name in ("admit-source", "ward") and is_site(values):
         guess.role = "body-site"
         guess.evidence.append("values are places of the body")
@@ -354,6 +379,24 @@ def _is_unit(value: str) -> bool:
     return len(value) > 1 and bool(re.fullmatch(r"[^\d]*[a-zµ%][^\d]*", value)) and bool(ucum_of(value))
 
 
+def _is_place(value: str) -> bool:
+    """Whether a cell is the name of a place, which no unit is."""
+    return bool(_PLACE.search(value) or _PLACES_SHORT.match(value))
+
+
+_PLACES_SHORT: Final = re.compile(
+    r"(?i)(vc|avd|bvc|mvc|mott|poli|abt|stn|usf|ucsp|ubs|hc|cap|cs)\.? [^\W\d_]{3,}"
+)
+"""How names of places begin where people work, shortened."""
+
+
+def _is_lab_number(guess: Guess, values: Sequence[str]) -> bool:
+    """Whether a name is of the number of a laboratory, and its cells are numbers."""
+    concepts = frozenset[str]().union(*(slot.concepts for slot in slots(tokens(guess.name))))
+    return {"laboratory", "id"} <= concepts and share(values, lambda v: any(c.isdigit() for c in v)) == 1.0
+
+
+_FEW_ROWS: Final = 3
 _UNITS: Final = 0.8
 _MOSTLY: Final = 0.6
 

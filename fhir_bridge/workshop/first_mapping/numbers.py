@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
@@ -251,7 +252,8 @@ def as_quantity(guess: Guess, values: list[str]) -> None:
 
 def as_plain_number(guess: Guess, cells: list[str], form: NumberForm) -> bool:
     """Numbers of which the name says nothing."""
-    if re.fullmatch(r"column \d+|unnamed.*|index|x|", guess.column.casefold()) and _counts(cells):
+    unnamed = re.fullmatch(r"(column \d+|unnamed.*)|index|x|", guess.column.casefold())
+    if unnamed and (_counts(cells) or (unnamed[1] and guess.filled == guess.distinct and _rises(cells))):
         guess.role = "row-id"
         guess.evidence.append("counts the rows")
         return True
@@ -279,6 +281,11 @@ def as_plain_number(guess: Guess, cells: list[str], form: NumberForm) -> bool:
             f"{guess.column}: {guess.distinct} different whole numbers: a count or scale, or codes for something?"
         )
     return True
+
+
+def _rises(values: Sequence[str]) -> bool:
+    """Whether values are whole numbers, each above the one before: what a program numbers rows with, some left out."""
+    return len(values) > 2 and all_whole(values) and all(int(a) < int(b) for a, b in pairwise(values))
 
 
 def _counts(values: Sequence[str]) -> bool:

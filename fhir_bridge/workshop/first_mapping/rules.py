@@ -28,7 +28,7 @@ class Rules(PatientRule, EncounterRule, OrganismRules, EventRules, WideRules, Ar
             yield from self._allergies()
         if self._visits:
             yield from self._encounter()
-            yield from self._main_condition()
+            yield from self._visit_conditions()
             yield from self._procedures()
         yield from self._request()
         yield from self._prescription()

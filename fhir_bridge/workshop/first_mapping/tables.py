@@ -69,6 +69,9 @@ _OF_ENCOUNTERS: Final = frozenset(
     "admitted discharged class encounter-type admit-source disposition complaint los specialty ward".split()
 )
 _MAKES_ENCOUNTERS: Final = _OF_ENCOUNTERS - {"complaint"}
+_ABOUT_VISITS: Final = _OF_ENCOUNTERS | {"provider", "provider-id", "duration", "arrival-mode", "triage"}
+_TELLING: Final = 2
+"""More than so many roles of columns about visits tell that the rows are visits."""
 FINDINGS: Final = frozenset(
     "code-status severity complication diagnosis quality anesthesia reaction diet isolation triage stage fasting".split()
 )
@@ -218,13 +221,12 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             del votes[kind]
     visit = first_of(guesses, "encounter-id")
     own = visit is not None and visit.distinct == visit.filled == len(sample.rows) > 3
-    if (
-        own
-        and "Encounter" in votes
-        and roles & {"date", "start", "collected", "scheduled"}
-        and not many_measures(guesses)
-    ):
+    dated = bool(roles & {"date", "start", "collected", "scheduled"})
+    about = roles & _ABOUT_VISITS
+    if own and "Encounter" in votes and (dated or len(about) > 1) and not many_measures(guesses):
         vote("Encounter", 1.0, "each row has its own visit")
+        if dated and len(about) > _TELLING and not roles & {"performed", "procedure", "test"}:
+            vote("Encounter", 1.5, "what is known of each visit")
     elif "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}):
         del votes["Encounter"]
     measured = sum(1 for g in guesses if g.measure)
@@ -256,6 +258,8 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
         return ""
     best = max(votes, key=lambda kind: votes[kind])
     close = [kind for kind, weight in votes.items() if kind != best and weight >= _NEAR * votes[best]]
+    if own and {best, *close} == {"Condition", "Encounter"}:
+        best, close = "Encounter", []  # which has its diagnoses
     if close:
         plan.questions.append(
             f"what are the rows about: {' or '.join((best, *close))}? Their columns speak nearly as much for each, so neither is made"
@@ -499,6 +503,9 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
             plan.measures = []
     if plan.dropped:
         plan.measures = [g for g in plan.measures if g.measure]
+    for guess in plan.measures:
+        if guess.role == "count":
+            guess.role = "number"
     if plan.measures:
         plan.evidence.append(
             f"Observation: {len(plan.measures)} columns are measurements or findings, a result each (a wide table)"
@@ -524,7 +531,7 @@ _LARGE: Final = 5
 
 
 def _is_other_number(guess: Guess) -> bool:
-    return guess.role == "number" and not _is_number_of(guess)
+    return guess.role == "count" or (guess.role == "number" and not _is_number_of(guess))
 
 
 def _is_finding(sample: Sample, guess: Guess, known: int) -> bool:

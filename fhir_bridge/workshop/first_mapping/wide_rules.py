@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.chart_procedure import ChartProcedureWriter
+from fhir_bridge.workshop.first_mapping.counts import is_count
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
@@ -251,7 +252,11 @@ class WideRules(ChartProcedureWriter):
             note = f"  # no code is sure; near: {'; '.join(guess.near)}"
         if guess.unit and guess.role in ("number", "age"):
             parts.append(f"unit: {quoted(guess.unit)}")
-        elif guess.role == "number" and not any("unit" in q or "UCUM" in q for q in guess.questions):
+        elif (
+            guess.role == "number"
+            and not is_count(guess)
+            and not any("unit" in q or "UCUM" in q for q in guess.questions)
+        ):
             self.questions.append(f"{guess.column}: what unit do its numbers have, if any?")
         parts.append(f"text: {quoted(bare(guess.column))}")
         if unstated := self._unstated(guess):
