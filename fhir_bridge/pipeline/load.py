@@ -18,6 +18,7 @@ from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
 
 if TYPE_CHECKING:
+    from fhir_bridge.pipeline.numbered_orders import JoinedOrders
     from fhir_bridge.pipeline.study_orders import Joined
 
 __all__ = ["check_syntax", "load_sources"]
@@ -43,6 +44,7 @@ def load_sources(
     import asyncio
 
     from fhir_bridge.pipeline.inbox import replay_waiting  # only what stores needs a database driver
+    from fhir_bridge.storage.numbered_orders import CHANGING_TYPES
     from fhir_bridge.storage.study_patients import JOINED_TYPES
 
     result = _run(request, sources, ("store", url), jobs, limit, on_progress)
@@ -57,6 +59,13 @@ def load_sources(
         }
         if again.no_mapping:
             result.report["inbox"]["no_mapping"] = dict(again.no_mapping)
+    if result.account.resources.keys() & set(CHANGING_TYPES):
+        orders = asyncio.run(_joined_orders(url))
+        result.account.count_issues(orders.issues)
+        if orders.issues:
+            result.report["issues"] = result.account.report(seconds=0)["issues"]
+        if orders.joined:
+            result.report["joined_orders"] = orders.joined
     if result.account.resources.keys() & set(JOINED_TYPES):
         joined = asyncio.run(_joined(url))
         if joined.studies or joined.reports or joined.ambiguous:
@@ -77,6 +86,15 @@ async def _joined(url: str) -> Joined:
 
     async with await Store.open(url, migrate=False, max_size=2) as store:
         return await join_since(store)
+
+
+async def _joined_orders(url: str) -> JoinedOrders:
+    """What names an order by its number, and its order."""
+    from fhir_bridge.pipeline.numbered_orders import join_orders_since
+    from fhir_bridge.storage import Store
+
+    async with await Store.open(url, migrate=False, max_size=2) as store:
+        return await join_orders_since(store)
 
 
 async def _dangling(url: str) -> dict[str, int]:
