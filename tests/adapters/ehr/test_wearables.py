@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy
 import pyedflib
@@ -622,13 +623,16 @@ def test_a_corrected_point_replaces_the_one_with_its_id(write: Write, *, lined: 
             text["header"]["creation_date_time"] = created
         return json.dumps(text)
 
-    early, late = "2026-02-02T10:00:00Z", "2026-02-02T10:30:00-01:00"
+    early, late, unique = "2026-02-02T10:00:00Z", "2026-02-02T10:30:00-01:00", str(UUID(int=7))
     other = point(10, number="p2")
     for points, days in (
         ([point(500, early), other, point(300, late)], {"2026-02-01": 310}),
         ([point(300, late), other, point(500, early)], {"2026-02-01": 310}),
         ([point(500), other, point(300)], {"2026-02-01": 310}),
-        ([point(500, early), other, point(300, late, day="03")], {"2026-02-01": 10, "2026-02-03": 300}),
+        (
+            [point(500, early, number=unique), other, point(300, late, number=unique, day="03")],
+            {"2026-02-01": 10, "2026-02-03": 300},
+        ),
     ):
         text = "\n".join(points) if lined else f"[{','.join(points)}]"
         result = converted(write("points.ndjson", text))

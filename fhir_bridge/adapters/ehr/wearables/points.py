@@ -99,6 +99,10 @@ def users_of(path: Path) -> set[str]:
 _ID: Final = re.compile(rb'"id"\s*:\s*("(?:[^"\\]|\\.)*"|[0-9]+)')
 
 
+_UNIQUE: Final = 16
+"""Characters of an id that no other point has by chance, such as a UUID."""
+
+
 def corrected_points(path: Path) -> dict[int, int]:
     """The lines of points that another one of the file with their id corrects, to the line of that one.
 
@@ -121,15 +125,14 @@ def corrected_points(path: Path) -> dict[int, int]:
     once.clear()
     if not again:
         return {}
-    last: dict[tuple[str | None, str, str], tuple[str, int]] = {}
-    lines: dict[tuple[str | None, str, str], list[int]] = {}
+    groups: dict[tuple[Any, ...], list[tuple[str, int]]] = {}
     for point in open_mhealth_points(path):
         if point.problem is None and point.id in again:
-            of = point.owner, point.code.code, str(point.id)
-            lines.setdefault(of, []).append(point.line)
-            written = _instant(point.created or ""), point.line
-            last[of] = max(written, last.get(of, written))
-    return {line: last[of][1] for of, every in lines.items() for line in every if line != last[of][1]}
+            # A short number may recur from point to point: then it is that of the interval.
+            frame = None if len(point.id) >= _UNIQUE else point.interval
+            group = groups.setdefault((point.owner, point.code.code, point.id, frame), [])
+            group.append((_instant(point.created or ""), point.line))
+    return {line: max(group)[1] for group in groups.values() for _, line in group if line != max(group)[1]}
 
 
 MAX_DOCUMENT_BYTES = 256 << 20
