@@ -72,6 +72,7 @@ PUBLIC_MODULES = (
     "instances",
     "load_fhir",
     "ndjson",
+    "numbered_orders",
     "part_sink",
     "read_fhir",
     "receiving",

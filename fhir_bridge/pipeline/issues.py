@@ -121,6 +121,13 @@ CODES = declare(
         "multiple-matches",
     ),
     IssueCode(
+        "FB-RUN-043",
+        "warning",
+        "A message acts on an order that is not here, or not known by its number",
+        "It is applied once an order of the patient with its number comes; correct the number at its sender.",
+        "not-found",
+    ),
+    IssueCode(
         "FB-RUN-050",
         "error",
         "A file can't be kept: neither its reports nor that it was studied are stored, and older files count as before",

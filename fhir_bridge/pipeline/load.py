@@ -19,6 +19,7 @@ from fhir_bridge.plugins import adapters
 
 if TYPE_CHECKING:
     from fhir_bridge.pipeline.inbox import Waiting
+    from fhir_bridge.pipeline.numbered_orders import JoinedOrders
     from fhir_bridge.pipeline.study_orders import Joined
 
 __all__ = ["check_syntax", "load_sources"]
@@ -44,8 +45,10 @@ def load_sources(
     import asyncio
 
     from fhir_bridge.pipeline.inbox import read_waiting  # only what stores needs a database driver
+    from fhir_bridge.pipeline.numbered_orders import join_orders_since
     from fhir_bridge.pipeline.study_orders import join_since
     from fhir_bridge.storage import Store
+    from fhir_bridge.storage.numbered_orders import CHANGING_TYPES
     from fhir_bridge.storage.study_patients import JOINED_TYPES
 
     result = _run(request, sources, ("store", url), jobs, limit, on_progress)
@@ -54,6 +57,8 @@ def load_sources(
         store = runner.run(Store.open(url, migrate=result.account.read == 0, max_size=2))
         try:
             _replay(request, url, result, runner.run(read_waiting(store, request.site)))
+            if result.account.resources.keys() & set(CHANGING_TYPES):
+                _report_orders(result, runner.run(join_orders_since(store)))
             if result.account.resources.keys() & set(JOINED_TYPES):
                 _report_joined(result, runner.run(join_since(store)))
             if dangling := runner.run(store.dangling()):
@@ -88,6 +93,15 @@ def _report_joined(result: RunResult, joined: Joined) -> None:
             "reports": joined.reports,
             "ambiguous": joined.ambiguous,
         }
+
+
+def _report_orders(result: RunResult, orders: JoinedOrders) -> None:
+    """What names an order by its number, and its order."""
+    result.account.count_issues(orders.issues)
+    if orders.issues:
+        result.report["issues"] = result.account.report(seconds=0)["issues"]
+    if orders.joined:
+        result.report["joined_orders"] = orders.joined
 
 
 def check_syntax(

@@ -1,16 +1,18 @@
-"""Studies, orders and reports that are written while serving are joined, too."""
+"""Studies, orders and reports that are written while serving are joined, and what names an order by its number."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fhir_bridge.pipeline.numbered_orders import join_orders
 from fhir_bridge.pipeline.study_orders import join_changed
 from fhir_bridge.server.consuming import Consumer
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.changes import Change
+from fhir_bridge.storage.numbered_orders import CHANGING_TYPES
 from fhir_bridge.storage.study_patients import JOINED_TYPES
 
-__all__ = ["study_orders_consumer"]
+__all__ = ["numbered_orders_consumer", "study_orders_consumer"]
 
 
 def study_orders_consumer() -> Consumer:
@@ -22,3 +24,14 @@ def study_orders_consumer() -> Consumer:
             await join_changed(store, sorted(names))
 
     return Consumer("study orders", take, JOINED_TYPES)
+
+
+def numbered_orders_consumer() -> Consumer:
+    """Joins what names an order by its number to the order. Its own writes come again, and change nothing more."""
+
+    async def take(store: Store, changes: Sequence[Change]) -> None:
+        names = {(change.type, change.id) for change in changes}
+        if names:
+            await join_orders(store, sorted(names))
+
+    return Consumer("numbered orders", take, CHANGING_TYPES)

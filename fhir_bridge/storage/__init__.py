@@ -100,6 +100,7 @@ PUBLIC_MODULES = (
     "location",
     "migration",
     "model_versions",
+    "numbered_orders",
     "origins",
     "outbox",
     "outlines",

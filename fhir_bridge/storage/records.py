@@ -17,6 +17,7 @@ from fhir_bridge.storage.stored import parse
 
 __all__ = [
     "LOOSE",
+    "NUMBERED_ORDERS",
     "Claim",
     "ClaimRow",
     "KnownRecord",
@@ -35,6 +36,9 @@ __all__ = [
 
 LOOSE = 0
 """The record of resources that were loaded as they are."""
+
+NUMBERED_ORDERS = "urn:fhir-bridge:numbered-orders"
+"""The source of records of what is said of an order that only its number names. They follow whose the order is."""
 
 Claim = tuple[int, bytes]
 """Internal key of a resource, and the hash of what a record says of it."""
@@ -193,8 +197,9 @@ async def claimed_by_others(
     rows = await connection.execute(
         "SELECT r.key FROM resource r WHERE r.key = ANY(%s) AND (NOT EXISTS "
         "(SELECT FROM output o WHERE o.resource = r.key AND o.active) OR EXISTS (SELECT FROM output o "
-        "WHERE o.resource = r.key AND o.active AND o.record <> ALL(%s)))",
-        (list(resources), list(ours)),
+        "WHERE o.resource = r.key AND o.active AND o.record <> ALL(%s) AND NOT EXISTS "
+        "(SELECT FROM source_record s WHERE s.key = o.record AND s.source = %s)))",
+        (list(resources), list(ours), NUMBERED_ORDERS),
     )
     return {row[0] for row in await rows.fetchall()}
 

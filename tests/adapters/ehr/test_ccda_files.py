@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import gzip
 import io
+import json
 import zlib
 from pathlib import Path
 from typing import Any
@@ -192,3 +193,32 @@ def test_a_file_without_text_says_that_nothing_is_extracted(
     resources, issues = converted(tmp_path, unstructured(repository, given, content))
     assert base64.b64decode(file_of(resources)["data"]) == content
     assert codes(issues) == {"FB-CDA-010"}
+
+
+def test_a_gzip_of_several_members_is_read_whole(repository: Path, tmp_path: Path) -> None:
+    two = gzip.compress(RTF[:20]) + gzip.compress(RTF[20:])
+    kind = 'mediaType="text/rtf" representation="B64" compression="GZ"'
+    resources, issues = converted(tmp_path, unstructured(repository, kind, two))
+    assert base64.b64decode(file_of(resources)["data"]) == RTF
+    assert codes(issues) == set()
+    _, issues = converted(tmp_path, unstructured(repository, kind, two[:-9]))
+    assert "FB-CDA-009" in codes(issues)
+
+
+def test_an_rtf_that_is_cut_off_is_reported_and_kept(repository: Path, tmp_path: Path) -> None:
+    kind = 'mediaType="text/rtf" representation="B64"'
+    resources, issues = converted(tmp_path, unstructured(repository, kind, RTF[:-1]))
+    assert base64.b64decode(file_of(resources)["data"]) == RTF[:-1]
+    assert any("it is cut off" in issue["message"] for issue in issues if issue["code"] == "FB-CDA-009")
+
+
+@pytest.mark.parametrize(
+    "url", ["javascript:alert(1)", "JavaScript:alert(1)", "java\tscript:alert(1)", "data:text/html,x"]
+)
+def test_what_a_browser_would_run_is_no_place_of_a_file(repository: Path, tmp_path: Path, url: str) -> None:
+    text = f'<reference value="{url}"/>'
+    resources, issues = converted(tmp_path, unstructured(repository, 'mediaType="text/html"', text))
+    own = [one for one in resources if one["resourceType"] == "DocumentReference"]
+    assert '"url": "j' not in json.dumps(own).lower()
+    assert '"url": "data' not in json.dumps(own).lower()
+    assert "FB-CDA-009" in codes(issues)

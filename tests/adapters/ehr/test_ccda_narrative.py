@@ -135,3 +135,29 @@ def test_random_mark_up_within_a_line_adds_and_drops_nothing(
     }
     stripped = {f"urn:oid:2.25.1{number}": one.strip() for number, one in enumerate(wanted)}
     assert notes == stripped
+
+
+def test_what_an_author_deleted_is_struck_out_and_not_said(repository: Path, tmp_path: Path) -> None:
+    text = (
+        '<paragraph ID="d">Takes <content revised="delete">Warfarin</content><content revised="insert">Apixaban'
+        '</content> daily.</paragraph><paragraph revised="delete">LVEF 30 %.</paragraph><paragraph ID="s">LVEF '
+        '<content revised="delete">25</content><content revised="insert">55</content> %.</paragraph>'
+    )
+    entries = NOTE + PROBLEM.replace("{text}", '<reference value="#s"/>')
+    resources, _ = converted(tmp_path, document(repository, text, entries))
+    div = shown(resources)
+    assert '<span style="text-decoration: line-through">Warfarin</span>' in div
+    (problem,) = of_type(resources, "Condition")
+    assert problem["code"]["text"] == "LVEF 55 %."
+    facts = [
+        one["valueQuantity"]["value"] for one in of_type(resources, "Observation") if "valueQuantity" in one
+    ]
+    assert facts == [55]
+    notes = [
+        base64.b64decode(content["attachment"]["data"]).decode()
+        for one in of_type(resources, "DocumentReference")
+        for content in one["content"]
+        if content["attachment"].get("contentType", "").startswith("text/plain")
+    ]
+    assert notes
+    assert all("Warfarin" not in note for note in notes)

@@ -101,3 +101,23 @@ def test_the_name_of_a_relative_is_read_whole(repository: Path, tmp_path: Path) 
     (member,) = of_type(resources, "FamilyMemberHistory")
     assert member["name"] == "Otto Quill"
     assert codes(issues) == set()
+
+
+@pytest.mark.parametrize(("time", "shown"), [("20261310", "20261310"), ("last fall", "last fall")])
+def test_an_immunization_whose_time_can_not_be_read_is_kept(
+    repository: Path, tmp_path: Path, time: str, shown: str
+) -> None:
+    given = (
+        '<substanceAdministration classCode="SBADM" moodCode="EVN" negationInd="false">'
+        '<templateId root="2.16.840.1.113883.10.20.22.4.52"/><id root="2.25.2" extension="{number}"/>'
+        '<statusCode code="completed"/><effectiveTime value="{time}"/><consumable><manufacturedProduct>'
+        '<manufacturedMaterial><code code="150" codeSystem="2.16.840.1.113883.12.292"/></manufacturedMaterial>'
+        "</manufacturedProduct></consumable></substanceAdministration>"
+    )
+    entries = [given.format(number="I0", time="20251010"), given.format(number="I1", time=time)]
+    resources, issues = converted(tmp_path, document(repository, *entries))
+    times = {
+        one.get("occurrenceDateTime") or one["occurrenceString"] for one in of_type(resources, "Immunization")
+    }
+    assert times == {"2025-10-10", shown}
+    assert "FB-MAP-208" in codes(issues)

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import numpy
 import pyedflib
@@ -593,3 +594,47 @@ def test_an_interval_by_one_end_and_its_length(
     ]
     assert found == ([period] if period else [])
     assert period or ("points.ndjson:1", "rejected") in result.outcomes
+
+
+def _steps_of(result: Any) -> dict[str, float]:
+    return {
+        one["effectivePeriod"]["start"][:10]: one["valueQuantity"]["value"]
+        for one in result.of("Observation")
+    }
+
+
+def test_an_interval_written_in_another_zone_is_the_same_interval(write: Write) -> None:
+    """Whether the point has its id again, another one, or none."""
+    one = steps(500, "2026-02-01T08:00:00Z", "2026-02-01T09:00:00Z")
+    same = ("2026-02-01T09:00:00+01:00", "2026-02-01T10:00:00+01:00")
+    other = steps(7, "2026-02-01T10:00:00Z", "2026-02-01T11:00:00Z", point="p3")
+    for again in ("p1", "p2"):
+        points = [one, other, steps(500, *same, point=again)]
+        assert _steps_of(converted(write("points.ndjson", "\n".join(points)))) == {"2026-02-01": 507}
+
+
+@pytest.mark.parametrize("lined", [True, False])
+def test_a_corrected_point_replaces_the_one_with_its_id(write: Write, *, lined: bool) -> None:
+    """In whatever order they are: the one that was created last counts, else the last of the file."""
+
+    def point(value: int, created: str = "", number: str = "p1", day: str = "01") -> str:
+        text = json.loads(steps(value, f"2026-02-{day}T08:00:00Z", f"2026-02-{day}T09:00:00Z", point=number))
+        if created:
+            text["header"]["creation_date_time"] = created
+        return json.dumps(text)
+
+    early, late, unique = "2026-02-02T10:00:00Z", "2026-02-02T10:30:00-01:00", str(UUID(int=7))
+    other = point(10, number="p2")
+    for points, days in (
+        ([point(500, early), other, point(300, late)], {"2026-02-01": 310}),
+        ([point(300, late), other, point(500, early)], {"2026-02-01": 310}),
+        ([point(500), other, point(300)], {"2026-02-01": 310}),
+        (
+            [point(500, early, number=unique), other, point(300, late, number=unique, day="03")],
+            {"2026-02-01": 10, "2026-02-03": 300},
+        ),
+    ):
+        text = "\n".join(points) if lined else f"[{','.join(points)}]"
+        result = converted(write("points.ndjson", text))
+        assert _steps_of(result) == days
+        assert any("another one with their id corrects: 1" in issue.message for issue in result.issues)

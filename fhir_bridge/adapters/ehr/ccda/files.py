@@ -8,6 +8,7 @@ import zlib
 from typing import Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.ccda.node import Node
+from fhir_bridge.adapters.ehr.notes.reading import is_cut
 
 __all__ = ["File", "file_of", "suffix_of"]
 
@@ -15,9 +16,12 @@ MOST_BYTES: Final = 64 << 20
 """What a compressed file may grow to."""
 _WINDOWS: Final = {"DF": (47, -15), "ZL": (47, -15), "GZ": (47,)}
 """By `compression`, what zlib may find: zlib or gzip, or no header at all, as some write `DF`."""
+_MEMBER: Final = b"\x1f\x8b"
 _COMPRESSED_TYPES: Final = {"GZ": "application/gzip", "ZL": "application/zlib", "DF": "application/zlib"}
 _PLAIN: Final = "text/plain; charset=utf-8"
-_ABSOLUTE: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+:\S")
+_ABSOLUTE: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):\S")
+_ACTING: Final = frozenset(("javascript", "vbscript", "data"))
+"""Schemes of what a browser would run, or show as a page of its own: no place of a file."""
 _UNINFLATED: Final = "it can't be inflated"
 _SUFFIXES: Final = {
     "text/plain": ".txt",
@@ -49,7 +53,13 @@ def file_of(node: Node) -> File | None:
     kind = node.attributes.get("mediaType", "text/plain")
     url = node.path("reference", "value")
     if isinstance(url, str) and not url.startswith("#"):
-        if _ABSOLUTE.match(url):
+        # A browser passes over controls and blanks in a scheme.
+        absolute = _ABSOLUTE.match(re.sub(r"[\s\x00-\x1f]", "", url))
+        if absolute and absolute[1].lower() in _ACTING:
+            return File(
+                kind, title=url, why=f"its reference is no place, but begins with {absolute[1].lower()}:"
+            )
+        if absolute:
             return File(kind, url=url)
         return File(kind, title=url, why="its reference is relative, and it is not in the document")
     if node.attributes.get("representation") != "B64":
@@ -66,19 +76,20 @@ def file_of(node: Node) -> File | None:
             _PLAIN, sent, title=f"{kind} in what is no base64", why="it is no base64; it is kept as text"
         )
     compression = node.attributes.get("compression")
-    return File(kind, content) if compression is None else _inflated(kind, content, compression)
+    file = File(kind, content) if compression is None else _inflated(kind, content, compression)
+    cut = not file.why and file.content is not None and is_cut(file.content)
+    return file._replace(why="it is cut off") if cut else file
 
 
 def _inflated(kind: str, content: bytes, compression: str) -> File:
     why = "its compression is not supported"
     for window in _WINDOWS.get(compression, ()):
-        inflater = zlib.decompressobj(window)
         try:
-            whole = inflater.decompress(content, MOST_BYTES)
+            whole = _whole(content, window)
         except zlib.error:
             why = _UNINFLATED
             continue
-        if inflater.eof:
+        if whole is not None:
             return File(kind, whole)
         why = f"it is cut, or larger than {MOST_BYTES >> 20} MB"
         break
@@ -86,6 +97,24 @@ def _inflated(kind: str, content: bytes, compression: str) -> File:
     return File(
         known or "application/octet-stream", content, title=f"{kind}, compressed ({compression})", why=why
     )
+
+
+def _whole(content: bytes, window: int) -> bytes | None:
+    """What all members of a compressed file hold (RFC 1952 §2.2); None where it is cut, or too large.
+
+    Raises:
+        zlib.error: it can't be inflated.
+    """
+    pieces: list[bytes] = []
+    room = MOST_BYTES
+    while not pieces or content.startswith(_MEMBER):
+        inflater = zlib.decompressobj(window)
+        pieces.append(inflater.decompress(content, max(room, 1)))
+        room -= len(pieces[-1])
+        if not inflater.eof or room < 0:
+            return None
+        content = inflater.unused_data
+    return b"".join(pieces)
 
 
 def suffix_of(media_type: str) -> str | None:

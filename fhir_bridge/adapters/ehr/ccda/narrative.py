@@ -52,6 +52,8 @@ def _element(node: Node, pieces: list[str]) -> None:
             attributes += f' {span}="{node.attributes[span]}"'
     if tag == "a" and _LINK.match(node.attributes.get("href", "")):
         attributes += f" href={quoteattr(node.attributes['href'])}"
+    if node.deleted:
+        attributes += ' style="text-decoration: line-through"'
     if tag in _EMPTY:
         pieces.append(f"<{tag}{attributes}/>")
         return

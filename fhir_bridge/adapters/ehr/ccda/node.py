@@ -222,8 +222,15 @@ class Node:
         """The text that `#target` names; an element of a document that is not its top knows none."""
         return None
 
+    @property
+    def deleted(self) -> bool:
+        """Whether it is narrative that an author took back (CDA R2 §4.3.5.1)."""
+        return self.attributes.get("revised") == "delete"
+
     def words(self) -> Iterator[str]:
-        """All text in it, in order."""
+        """All text in it, in order, but what is deleted."""
+        if self.deleted:
+            return
         if self.content:
             yield self.content
         for child in self.children:
@@ -266,7 +273,7 @@ def place_of(node: Node) -> str:
 
 
 def plain(node: Node, line: str = " ") -> str:
-    """The text of narrative: what is marked up within a line as it is written, blocks apart.
+    """The text of narrative: what is marked up within a line as it is written, blocks apart, without what is deleted.
 
     Args:
         line: what is between two lines; cells of a row are one line.
@@ -277,6 +284,8 @@ def plain(node: Node, line: str = " ") -> str:
 
 
 def _pieces(node: Node, line: str, pieces: list[str]) -> None:
+    if node.deleted:
+        return
     between = "" if node.tag not in BLOCKS else " " if node.tag in _IN_LINE else line
     if between:
         pieces.append(between)

@@ -38,6 +38,7 @@ from fhir_bridge.adapters.ehr.wearables.plausible import implausible
 from fhir_bridge.adapters.ehr.wearables.points import (
     Point,
     PointError,
+    corrected_points,
     open_mhealth_points,
     users_of,
     watch_points,
@@ -229,7 +230,8 @@ class _File:
                     self._keep_for(users)
                 if self._is_kept:
                     yield self._original(_TYPES.get(suffix, "application/json"))
-                yield from self._points((watch_points if tabular else open_mhealth_points)(self._path))
+                points = (watch_points if tabular else open_mhealth_points)(self._path)
+                yield from self._points(points, {} if tabular else corrected_points(self._path))
         except (
             ExportError,
             PointError,
@@ -552,7 +554,7 @@ class _File:
 
     # All of them
 
-    def _points(self, points: Iterator[Point]) -> Iterator[Reading]:
+    def _points(self, points: Iterator[Point], corrected: Mapping[int, int]) -> Iterator[Reading]:
         left: Counter[str] = Counter()
         user: str | None = None
         seen: set[bytes] = set()
@@ -570,6 +572,10 @@ class _File:
                 yield self._rejected(
                     "it is of another user than the points before it", locator, "FB-WEAR-002"
                 )
+                continue
+            if point.line in corrected:
+                self._left["points that another one with their id corrects"] += 1
+                yield Reading(locator, self._origin, self._owner, outcome="skipped")
                 continue
             if (mark := _mark(point)) is not None:
                 if mark in seen:
@@ -681,22 +687,15 @@ def _of(sample: Sample) -> str:
 
 
 def _mark(point: Point) -> bytes | None:
-    """By what a point is known that is sent again: its id and values, or those and the interval they are of.
+    """By what a point is known that is sent again: its values and the interval that they are of, or its id.
 
     Two values of one instant may be two measurements. Eight bytes a point are kept of a file.
     """
     if not point.code.code or (point.id is None and point.end is None):
         return None
-    parts = (
-        point.id,
-        point.code.code,
-        point.value,
-        point.unit,
-        point.low,
-        point.start,
-        point.end,
-        point.owner,
-    )
+    start, end = point.interval
+    known = point.id if point.end is None else None
+    parts = (known, point.code.code, point.value, point.unit, point.low, start, end, point.owner)
     device = point.device.key if point.device else None
     text = "\0".join("" if part is None else str(part) for part in (*parts, device, point.text))
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()

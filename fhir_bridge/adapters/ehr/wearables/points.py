@@ -6,8 +6,9 @@ import json
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -17,7 +18,7 @@ from fhir_bridge.adapters.ehr.wearables.measures import COLUMNS, OPEN_MHEALTH, S
 from fhir_bridge.adapters.ehr.wearables.readings import Coded, Device
 from fhir_bridge.fhir.serialization import loads_exact
 
-__all__ = ["Point", "PointError", "open_mhealth_points", "users_of", "watch_points"]
+__all__ = ["Point", "PointError", "corrected_points", "open_mhealth_points", "users_of", "watch_points"]
 
 _TIMES: Final = ("timestamp", "time", "datetime", "date_time", "date", "start", "start_time", "local_time")
 _UNIT: Final = re.compile(r"[\s_]*[\(\[](.*)[\)\]]\s*$")
@@ -35,7 +36,9 @@ class Point(NamedTuple):
         low: the second value of a pair (the diastolic pressure), in `low_unit`.
         problem: why it is none, in which case the other attributes say nothing.
         left: members that are not represented.
-        id: what the source numbers it by: one with the id and the values of another is that one, sent again.
+        id: what the source numbers it by: one with the id and the values of another is that one, sent again, and one
+            with other values corrects it.
+        created: when the source wrote it.
     """
 
     line: int
@@ -53,6 +56,20 @@ class Point(NamedTuple):
     text: str | None = None
     low_unit: str | None = None
     id: str | None = None
+    created: str | None = None
+
+    @property
+    def interval(self) -> tuple[str, str | None]:
+        """Beginning and end as instants, in whatever zone they are written; as they are where they have none."""
+        return _instant(self.start), None if self.end is None else _instant(self.end)
+
+
+def _instant(text: str) -> str:
+    try:
+        when = datetime.fromisoformat(text)
+    except ValueError:
+        return text
+    return text if when.tzinfo is None else when.astimezone(UTC).isoformat()
 
 
 _NOTHING: Final = Coded("", "")
@@ -77,6 +94,45 @@ def users_of(path: Path) -> set[str]:
             users.update(str(json.loads(name)) for name in _USER.findall(text))
             rest = text[-_LONGEST_USER:]
     return users
+
+
+_ID: Final = re.compile(rb'"id"\s*:\s*("(?:[^"\\]|\\.)*"|[0-9]+)')
+
+
+_UNIQUE: Final = 16
+"""Characters of an id that no other point has by chance, such as a UUID."""
+
+
+def corrected_points(path: Path) -> dict[int, int]:
+    """The lines of points that another one of the file with their id corrects, to the line of that one.
+
+    The one that was created last counts, of those the last of the file. Only ids that recur are looked at.
+    """
+    once: set[bytes] = set()
+    again: set[str] = set()
+    rest = b""
+    with path.open("rb") as file:
+        while block := file.read(_BLOCK):
+            # Without lines the end of a block is read again: an id may seem to recur, and is looked at below.
+            text = rest + block
+            end = text.rfind(b"\n") + 1 if len(block) == _BLOCK else 0
+            for name in _ID.findall(text, 0, end or len(text)):
+                digest = blake2b(name, digest_size=8).digest()
+                if digest in once:
+                    again.add(str(json.loads(name)))
+                once.add(digest)
+            rest = text[end:][-_LONGEST_USER:]
+    once.clear()
+    if not again:
+        return {}
+    groups: dict[tuple[Any, ...], list[tuple[str, int]]] = {}
+    for point in open_mhealth_points(path):
+        if point.problem is None and point.id in again:
+            # A short number may recur from point to point: then it is that of the interval.
+            frame = None if len(point.id) >= _UNIQUE else point.interval
+            group = groups.setdefault((point.owner, point.code.code, point.id, frame), [])
+            group.append((_instant(point.created or ""), point.line))
+    return {line: max(group)[1] for group in groups.values() for _, line in group if line != max(group)[1]}
 
 
 MAX_DOCUMENT_BYTES = 256 << 20
@@ -166,6 +222,7 @@ def _point(document: Any, line: int) -> Point:
         text=": ".join(str(part) for part in (statistic, body.get("user_notes")) if part) or None,
         low_unit=low_unit,
         id=str(header["id"]) if header.get("id") else None,
+        created=str(header.get("creation_date_time") or header.get("source_creation_date_time") or ""),
     )
 
 
