@@ -81,6 +81,9 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
     """`unit`, `system`, `code` of a Quantity; None to drop it."""
     if unit is None or unit is CLEARED or unit == "":
         return {}
+    if unit.__class__ is list:
+        unit = _of_several(ctx, unit)
+    unit = getattr(unit, "as_unit", unit)  # a field of a message, read as a unit
     scheme, code, display = system, None, None
     coded = getattr(unit, "codings", None)
     key: Any = None
@@ -120,6 +123,15 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
     if otherwise == "keep+flag":
         ctx.flag("FB-MAP-206", f"{message}; its text is kept")
     return {"unit": display or code or ""}
+
+
+def _of_several(ctx: Context, units: list[Any]) -> Any:
+    """The unit of a value that has several: the one that all are, else their text as sent, flagged."""
+    texts = list(dict.fromkeys(getattr(unit, "whole", None) or str(unit) for unit in units))
+    if len(texts) == 1:
+        return units[0]
+    ctx.flag("FB-MAP-206", "a unit repeats, where there is one of a value; its text is kept")
+    return {"text": "~".join(texts)}
 
 
 @builtin("quantity", returns="Quantity", context=True, reads=("text", "unit"))

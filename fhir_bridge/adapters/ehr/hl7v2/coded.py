@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import Components, Leaf, reader, universal_uri
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters
+from fhir_bridge.adapters.ehr.hl7v2.units import with_exponents
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.datatypes import CodeableConcept, Identifier, Reference
 
@@ -96,6 +97,9 @@ def _coding(c: Components) -> Coded | None:
 @reader("unit")
 def _unit(c: Components) -> str | None:
     """A unit: its first code or text; UCUM says what system it is, in one version."""
+    if (whole := with_exponents(c.raw, c.delimiters)) is not None:
+        c.taken.update(c.populated())
+        return _unit(Components(whole, c.delimiters))
     for code_at, display_at, name_at, version_at, oid_at in _TRIPLETS:
         code, display = c.text(code_at), c.text(display_at)
         if code or display:

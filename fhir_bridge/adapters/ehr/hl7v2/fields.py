@@ -7,6 +7,7 @@ from typing import Any, Final
 from fhir_bridge.adapters.ehr.hl7v2.coded import Coded, coded, identifier_parts, identifier_type
 from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED, hierarchic_designator, plain
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters, unescape
+from fhir_bridge.adapters.ehr.hl7v2.units import with_exponents
 from fhir_bridge.fhir.datatypes import CodeableConcept, Reference
 from fhir_bridge.mapping import CLEARED
 
@@ -109,6 +110,15 @@ class Field(str):
     def text(self) -> str | None:
         """What a reader sees: the original text (CWE.9), else the first display, else the value itself."""
         return coded(self.raw, self.delimiters).text
+
+    @property
+    def as_unit(self) -> Field:
+        """This as a unit: the same, but for exponents whose caret the sender did not escape."""
+        whole = with_exponents(self.raw, self.delimiters)
+        if whole is None:
+            return self
+        value: Field = field_of(whole, self.delimiters)
+        return value
 
     @property
     def value(self) -> str | None:

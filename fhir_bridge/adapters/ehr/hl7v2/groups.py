@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
+from fhir_bridge.adapters.ehr.hl7v2.order_identity import number_instances, order_number
 from fhir_bridge.adapters.ehr.hl7v2.transport import NO_VISIT
 from fhir_bridge.mapping import CLEARED, nearest
 from fhir_bridge.plugins import OptionError
@@ -134,12 +135,23 @@ class Group:
         segments: all segments of this group itself, in order (the message: every segment).
         first: the first segment of each name.
         several: names of which there is more than one segment.
-        ordinal: None for the first observation of a code and sub-id in its order, then "2", "3", …; keeps the
-            ids of results apart whose sender repeats OBX-3 and OBX-4.
+        ordinal: None for the first observation of a code and sub-id in its order, then "2", "3", ….
+        instance: what keeps the ids of results apart whose sender repeats OBX-3 and OBX-4: their own time, where that
+            is not the order's, and "2", "3", … of those of one time.
         groups: the groups inside, by scope name.
     """
 
-    __slots__ = ("_subject", "first", "groups", "ordinal", "outer", "segments", "several")
+    __slots__ = (
+        "_number",
+        "_subject",
+        "first",
+        "groups",
+        "instance",
+        "ordinal",
+        "outer",
+        "segments",
+        "several",
+    )
 
     def __init__(self, outer: Group | None, segment: Segment | None = None) -> None:
         self.outer = outer
@@ -147,8 +159,10 @@ class Group:
         self.first: dict[str, Segment] = {} if segment is None else {segment.name: segment}
         self.several: Collection[str] = ()
         self.ordinal: str | None = None
+        self.instance: str | None = None
         self.groups: dict[str, list[Group]] = {}
         self._subject: tuple[Any, str | None, str | None] | None = None
+        self._number: str | None = None
 
     def add(self, segment: Segment) -> None:
         """Take a segment in."""
@@ -254,6 +268,13 @@ class Group:
         fields = segment.fields
         return segment, fields if len(fields) >= width else fields + [""] * (width - len(fields))
 
+    @property
+    def number(self) -> str:
+        """`order.number`: what identifies an order group among the orders of its sender."""
+        if self._number is None:
+            self._number = order_number(self)
+        return self._number
+
     # Derived values of a patient group, read by every rule that speaks of the patient.
 
     @property
@@ -325,7 +346,7 @@ class Group:
         root = self.outer
         if root is None:
             return None
-        name = root.part("MSH", 10, 1) or root.part("MSH", 7, 1)
+        name = " ".join(text for at in (10, 7) if (text := root.part("MSH", at, 1)))
         location = next((n for n, group in enumerate(root.of(PATIENT), 1) if group is self), 1)
         return (f"message {name}" if location == 1 else f"message {name} {location}") if name else None
 
@@ -535,8 +556,10 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
             about.add(segment)
     for group in root.of(PATIENT):
         _number(group.of(VISIT_OBSERVATION))
+        number_instances(group.of(VISIT_OBSERVATION), None)
         for inner in group.of(ORDER):
             _number(inner.of(OBSERVATION))
+            number_instances(inner.of(OBSERVATION), inner)
     return root
 
 

@@ -29,7 +29,7 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
 )
 from fhir_bridge.adapters.ehr.hl7v2.languages import language
 from fhir_bridge.adapters.ehr.hl7v2.options import check_options
-from fhir_bridge.adapters.ehr.hl7v2.selectors import DERIVED, OF_PATIENT, SELECTOR, TOKENS
+from fhir_bridge.adapters.ehr.hl7v2.selectors import DERIVED, OF_ORDER, OF_PATIENT, SELECTOR, TOKENS
 from fhir_bridge.adapters.ehr.notes.extracted import FACT_NAMES
 from fhir_bridge.mapping import Usual, nearest
 
@@ -105,6 +105,14 @@ class _Scopes(Mapping[str, Scope]):
         return len(SCOPES) + len(ALIASES) + 2
 
 
+def _is_in_order(scope: str, placed: Mapping[str, str]) -> bool:
+    """Whether a scope is an order, or is in one."""
+    around: str | None = scope
+    while around is not None and around != ORDER:
+        around = parent_of(around, placed)
+    return around == ORDER
+
+
 def _is_segment(name: str) -> bool:
     return name in SEGMENTS or (len(name) == 3 and name[0] == "Z" and name.isalnum() and name.isupper())
 
@@ -128,7 +136,8 @@ class Hl7v2Model:
     the list of all), `SEG[*]-f` for the field in all segments of the name, `SEG[2]-f` for the second segment, `SEG`
     alone for the segment itself, `SEG[*]` for all of the name (`for: k in NK1[*]`, then `k.2` is NK1-2). A field
     without brackets is one value, or a list where it repeats; with a component it is that of the first repetition.
-    Besides: `observation.text`, `observation.ordinal`, `notes`, `segment.ordinal`, `subject.identifiers`,
+    Besides: `observation.text`, `observation.ordinal`, `observation.instance`, `order.number`, `notes`,
+    `segment.ordinal`, `subject.identifiers`,
     `subject.otherwise`, `visit.number`.
     """
 
@@ -187,13 +196,20 @@ class Hl7v2Model:
             return _of_fact(text, scope)
         if text in OF_PATIENT:
             return f"s{'.outer' * holder('PID', scope, self._placed)}.{OF_PATIENT[text]}"
+        if text in OF_ORDER:
+            steps = holder("OBR", scope, self._placed)
+            if not _is_in_order(scope, self._placed):
+                raise LookupError(f'"{text}" is known only within for: {ORDER}')
+            return f"s{'.outer' * steps}.{OF_ORDER[text]}"
         if text == "segment.ordinal":
             if scope in SCOPES:
                 raise LookupError('"segment.ordinal" is known only where `for:` names a segment')
             return f"s.repeated({scope!r})"
         match = SELECTOR.match(text)
         if match is None:
-            near = difflib.get_close_matches(text, [*DERIVED, *OF_PATIENT, "OBX-5", "PID-3.1"], 1, 0.5)
+            near = difflib.get_close_matches(
+                text, [*DERIVED, *OF_ORDER, *OF_PATIENT, "OBX-5", "PID-3.1"], 1, 0.5
+            )
             suggestion = f"; did you mean {near[0]}?" if near else ""
             raise LookupError(
                 f'"{text}" is no selector of HL7 v2: write SEG-field.component, as in PID-3.1{suggestion}'
@@ -243,7 +259,9 @@ class Hl7v2Model:
         if text in DERIVED or text == "segment.ordinal" or text.startswith("fact."):
             return True
         match = SELECTOR.match(text)
-        name = "PID" if text in OF_PATIENT else match["segment"] if match else ""
+        name = (
+            "PID" if text in OF_PATIENT else "OBR" if text in OF_ORDER else match["segment"] if match else ""
+        )
         return holder(name, self.scope_name(scope), self._placed) == 0
 
     def example(self, scope: str) -> str:
@@ -397,6 +415,8 @@ _KEYS: Final = {
     "text": _TEXT,
     "notes": "{group}.notes",
     "ordinal": "{group}.ordinal",
+    "instance": "{group}.instance",
+    "number": "{group}.number",
     "otherwise": "{group}.otherwise",
     "visit": "{group}.visit",
 }

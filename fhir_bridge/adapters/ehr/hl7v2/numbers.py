@@ -38,6 +38,8 @@ def _whole_number(ctx: Context, text: str, unit: Any) -> tuple[str | None, Decim
 
 
 def _unit_names(unit: Any) -> tuple[str, ...]:
+    if isinstance(unit, Field):
+        unit = unit.as_unit
     names = (unit.part(1), unit.part(2)) if isinstance(unit, Field) else (unit,)
     return tuple(name for name in names if isinstance(name, str) and name)
 

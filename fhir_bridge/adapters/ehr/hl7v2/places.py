@@ -30,6 +30,8 @@ _IDENTITY: Final = {
     "visit.number": ("PV1-19.1", "PV1-50.1", "PID-18.1", "PV1-44.1"),
     "segment.ordinal": (),
     "observation.ordinal": ("OBX-3", "OBX-4"),
+    "observation.instance": ("OBX-3", "OBX-4", "OBX-14"),
+    "order.number": ("OBR-3.1", "OBR-2.1", "ORC-3.1", "ORC-2.1", "OBR-26.1.1", "OBR-26.2", "OBR-29.2.1"),
 }
 """Derived values that create ids: what they are made of."""
 

@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-__all__ = ["DERIVED", "OF_PATIENT", "SELECTOR", "TOKENS", "Selector", "parse"]
+__all__ = ["DERIVED", "OF_ORDER", "OF_PATIENT", "SELECTOR", "TOKENS", "Selector", "parse"]
 
 SELECTOR: Final = re.compile(
     r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<which>\d+|\*)\])?"
@@ -20,6 +20,7 @@ TOKENS: Final = (
 DERIVED: Final = {
     "observation.text": "text",
     "observation.ordinal": "ordinal",
+    "observation.instance": "instance",
     "notes": "notes",
     "remainder.ordinal": "ordinal",
 }
@@ -29,6 +30,8 @@ OF_PATIENT: Final = {
     "visit.number": "visit",
 }
 """Derived values of the patient group, for all groups in it."""
+OF_ORDER: Final = {"order.number": "number"}
+"""Derived values of the order group, for all groups in it."""
 
 
 class Selector(NamedTuple):

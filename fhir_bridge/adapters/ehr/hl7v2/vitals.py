@@ -117,7 +117,12 @@ def sent_text(s: Group) -> str | None:
 
 
 def _as_sent(s: Group) -> str | None:
-    unit = s.part("OBX", 6, 1) or s.part("OBX", 6, 2)
+    stated = s.field("OBX", 6)
+    unit = "~".join(
+        str(field.as_unit.part(1) or field.as_unit.part(2))
+        for field in (stated if isinstance(stated, list) else [stated])
+        if isinstance(field, Field)
+    )
     text = (s.text or "").strip()
     return " ".join(str(part) for part in (text, unit) if part) if text else None
 
