@@ -26,7 +26,7 @@ _MANY: Final = 5_000
 
 _CLINVAR: Final = frozenset("CLNSIG CLNREVSTAT CLNDN CLNDISDB CLNVID".split())
 _NONE: Final[frozenset[str]] = frozenset()
-_CHOICE: Final = frozenset(("allele", "allele_num", "dna_change"))
+_CHOICE: Final = frozenset(("allele", "allele_num", "dna_change", "given_ref"))
 """Fields of an annotation that say which ALT it is of."""
 
 

@@ -420,15 +420,12 @@ class Allele:
         """Code and words for what annotations say that can't be tied to the allele, and where they differ."""
         line = self.line
         stated = [reader for reader in self.file.consequences if line.text(reader.key) is not None]
-        if len(line.alternates) == 1 and len(stated) < 2 and "@" not in line.columns[7]:
-            return
+        several = len(line.alternates) > 1
         for reader in stated:
             text = line.text(reader.key) or ""
-            if len(line.alternates) > 1 and reader.untied(text, line.alleles):
-                yield (
-                    "FB-VCF-058",
-                    f"INFO/{reader.key}: an effect is tied to none of several ALTs, and is left out",
-                )
+            if reader.untied(text, line.alleles):
+                which = "tied to none of several ALTs" if several else "not of the ALT of its line"
+                yield "FB-VCF-058", f"INFO/{reader.key}: an effect is {which}, and is left out"
             if reader.key == "BCSQ" and annotation.points_to(text):
                 pointed = reader.read("", line.alleles, self.number, every=False, pointed=line.pointed)
                 if not pointed and not reader.read(text, line.alleles, self.number, every=False):
