@@ -8,7 +8,7 @@ from functools import lru_cache
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.call_values import misdeclared, wrong_values
 from fhir_bridge.adapters.genomics.called_regions import leave_open, note_regions
-from fhir_bridge.adapters.genomics.copy_number import called_by_copies
+from fhir_bridge.adapters.genomics.copy_number import called_by_copies, contradicted_by_copies
 from fhir_bridge.adapters.genomics.file import Study
 from fhir_bridge.adapters.genomics.findings import count_allele
 from fhir_bridge.adapters.genomics.format_pattern import format_pattern
@@ -99,6 +99,9 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
         call = Call(line, name, text, genotype)
         if pattern is None or file.local or not pattern.fullmatch(text):
             issues += wrong_values(call, column, locator)
+        if copied and contradicted_by_copies(call):
+            text = "a genotype of the ALT, and a copy number without it: the genotype counts"
+            reported.add(("FB-VCF-094", text))
         _alleles(call, study, reported)
         if call.alleles:
             if genotype.phased or breakends:

@@ -44,7 +44,7 @@ _OF_KIND = frozenset(("FB-VCF-043",))
 # Where what follows is no character of a class, nothing is to be tried again (`++`).
 _FIXED = (
     r"([^\t]++)\t([1-9][0-9]{0,8}+)\t([A-Za-z0-9_.]++)\t([ACGT]++)\t([ACGT]++)\t"
-    r"(\.|[0-9]++(?:\.[0-9]++)?+)\t(PASS|\.)\t"
+    r"(\.|[0-9]{1,29}+(?:\.[0-9]++)?+)\t(PASS|\.)\t"
 )
 _GENOTYPE = "([0-9]/[0-9])"
 _FIXED_GROUPS = 8

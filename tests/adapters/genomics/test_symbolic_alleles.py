@@ -365,3 +365,29 @@ def test_a_copy_number_that_contradicts_a_genotype_of_the_reference_is_reported(
     done = converted(*lines)
     assert done.variants == []
     assert ("FB-VCF-094" in done.messages) == contradiction
+
+
+@pytest.mark.parametrize(
+    ("place", "alternate", "call", "contradiction"),
+    [
+        ("1", "<DEL>", "0/1:2", True),
+        ("1", "<DEL>", "1/1:3", True),
+        ("1", "<DEL>", "0/1:1", False),
+        ("1", "<DEL>", "1/1:0", False),
+        ("1", "<DEL>", "1/1:1.27", False),
+        ("1", "<DUP>", "0/1:2", True),
+        ("1", "<DUP>", "0/1:3", False),
+        ("1", "<CNV>", "0/1:2", False),
+        ("1", "<DEL>,<DUP>", "1/2:2", False),
+        ("X", "<DUP>", "0/1:2", False),
+        ("X", "<DEL>", "1:1", True),
+    ],
+)
+def test_a_copy_number_that_contradicts_a_genotype_of_the_alt_is_reported(
+    converted, place, alternate, call, contradiction
+):
+    header = declared(form("CN", "1", "Float"))
+    done = converted(f"{place} 1000 . N {alternate} . PASS END=9000 GT:CN {call}", header=header)
+    said = "a genotype of the ALT, and a copy number without it: the genotype counts"
+    assert (done.messages.get("FB-VCF-094") == [said]) == contradiction
+    assert [each for each in done.resources if component(each, "69551-0")]

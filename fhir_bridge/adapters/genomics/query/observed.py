@@ -261,8 +261,8 @@ def _mate(resource: Mapping[str, Any], alternate: str, accession: str) -> Interv
     match = _MATE.search(alternate)
     if match is None and alternate[:1] == "<":
         texts = (note.get("text") for note in resource.get("note") or () if isinstance(note, dict))
-        found = (_CHR2.search(text) for text in texts if isinstance(text, str))
-        match = next(filter(None, found), None)
+        matches = (_CHR2.search(text) for text in texts if isinstance(text, str))
+        match = next(filter(None, matches), None)
     build, _ = build_of(accession)
     name = None if match is None else chromosome(match[1])
     if match is None or build is None or name is None:
