@@ -114,10 +114,10 @@ def _own_forms(reference: str, alternate: str, verbatim: bool, named: frozenset[
     if reference[1:] in named and trimmed != own and len(named) > 1:
         # What is named beside it is REF as it would be written so: the line was aligned anew.
         return frozenset((own,)) & named
-    found = named & {own, trimmed}
-    if not found and len(named) == 1:
-        found = named & _forms(reference, alternate)
-    return found if len(found) == 1 else frozenset()
+    fitting = named & {own, trimmed}
+    if not fitting and len(named) == 1:
+        fitting = named & _forms(reference, alternate)
+    return fitting if len(fitting) == 1 else frozenset()
 
 
 def _is_symbolic(written: str, alternate: str) -> bool:
