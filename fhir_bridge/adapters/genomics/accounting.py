@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
+from fhir_bridge.adapters.genomics.alleles import Alternate
 from fhir_bridge.adapters.genomics.annotation import ConsequenceFormat
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.issues import issue
@@ -26,7 +27,8 @@ _MANY: Final = 5_000
 
 _CLINVAR: Final = frozenset("CLNSIG CLNREVSTAT CLNDN CLNDISDB CLNVID".split())
 _NONE: Final[frozenset[str]] = frozenset()
-_CHOICE: Final = frozenset(("allele", "allele_num", "dna_change"))
+_BREAKEND: Final = "BND"
+_CHOICE: Final = frozenset(("allele", "allele_num", "dna_change", "given_ref"))
 """Fields of an annotation that say which ALT it is of."""
 
 
@@ -78,8 +80,8 @@ class Unread:
         raw = line.raw_info
         columns = line.columns
         symbols = _NONE
-        if "<" in columns[4]:
-            symbols = frozenset([each.symbol[0] for each in alternates if each.kind == "symbolic"])
+        if not columns[4].isalpha():
+            symbols = frozenset(_symbols(alternates))
         counts = self._counts
         keys = (tuple(raw), symbols, several)
         left = self._info.get(keys)
@@ -242,8 +244,17 @@ class Unread:
             yield issue(code, text, self._file.name)
 
 
+def _symbols(alternates: Sequence[Alternate]) -> Iterator[str]:
+    """What symbolic alleles and breakends of a line are."""
+    for each in alternates:
+        if each.kind in ("symbolic", "breakend"):
+            yield each.symbol[0] if each.symbol else _BREAKEND
+
+
 def _extends(key: str, keys: tuple[str, ...], symbols: frozenset[str], several: bool) -> bool:
     """Whether a key decides the extent of a symbolic allele (`structural.py`), or only repeats another one."""
+    if symbols == {_BREAKEND}:
+        return key in ("CIPOS", "IMPRECISE", "CN")
     intervals = "CIPOS" in keys or "CIEND" in keys
     if key == "END":
         return symbols != {"INS"} or (not several and (intervals or "IMPRECISE" in keys))

@@ -9,7 +9,7 @@ from urllib.parse import unquote
 
 from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
 from fhir_bridge.adapters.genomics.allele_filters import STATUS
-from fhir_bridge.adapters.genomics.alleles import change_type
+from fhir_bridge.adapters.genomics.alleles import breakend_mate, change_type
 from fhir_bridge.adapters.genomics.assembly import pseudoautosomal
 from fhir_bridge.adapters.genomics.cached_property import cached, shared
 from fhir_bridge.adapters.genomics.checks import LONGEST
@@ -133,7 +133,7 @@ class Allele:
 
     @shared
     def structure(self) -> Structure:
-        """What the line says of this allele, where it is symbolic."""
+        """What the line says of this allele, where it is symbolic or a breakend."""
         return read_structure(self.line, self.number)
 
     @cached
@@ -205,19 +205,29 @@ class Allele:
     def _exact(self) -> tuple[int, int] | None:
         """What changes, where it is exact: the bases of REF; from the base after POS to END for a symbolic allele.
 
-        An insertion, and any allele that ends where it begins, is at POS as its anchoring base does.
+        An insertion, an allele that ends where it begins, and one that ends on another contig is at POS as its
+        anchoring base is.
         """
         line = self.line
-        if self.alternate.kind != "symbolic":
-            return line.pos, line.pos + len(line.ref) - 1
+        bases = line.pos, line.pos + len(line.ref) - 1
+        if self.alternate.kind not in ("symbolic", "breakend"):
+            return bases
         structure = self.structure
         if structure.imprecise:
             return None
-        if self.alternate.symbol[0] == "INS":
+        if self.alternate.kind == "breakend":
+            return bases
+        if self._at_one_place:
             return line.pos, line.pos
         if structure.end is None:
             return None
         return (line.pos + 1, structure.end) if structure.end > line.pos else (line.pos, line.pos)
+
+    @property
+    def _at_one_place(self) -> bool:
+        """Whether a symbolic allele is at POS alone: an insertion, or one that ends on another contig."""
+        structure = self.structure
+        return self.alternate.symbol[0] == "INS" or (structure.end is None and structure.begins is None)
 
     @cached
     def first(self) -> int | None:
@@ -232,20 +242,22 @@ class Allele:
         return exact[1] if exact else None
 
     def _bound(self, inner: bool) -> tuple[int, int] | None:
-        if self.alternate.kind != "symbolic":
+        if self.alternate.kind not in ("symbolic", "breakend"):
             return None
         structure, position = self.structure, self.line.pos
-        insertion = self.alternate.symbol[:1] == ("INS",)
-        end = position if insertion and structure.end is None else structure.end
         around, around_end = structure.position_interval, structure.end_interval
-        if not structure.imprecise or end is None or around is None or around_end is None:
+        if not structure.imprecise or (inner and not structure.bounded):
             return None
-        if inner and not structure.bounded:
+        if self.alternate.kind == "breakend":
+            return max(1, position + around[0]), position + len(self.line.ref) - 1 + around[1]
+        one_place = self._at_one_place
+        end = position if one_place and structure.end is None else structure.end
+        if end is None:
             return None
         low = position + 1 + around[1 if inner else 0]
         high = end + around_end[0 if inner else 1]
-        if insertion and not inner:  # it is at one place, wherever in the interval that is
-            high = max(high, position + around[1])
+        if one_place and not inner:  # wherever in the interval that is
+            low, high = max(1, min(low, position)), max(high, position + around[1])
         return (low, high) if low <= high else None
 
     @cached
@@ -272,6 +284,13 @@ class Allele:
     def begins(self) -> int | None:
         """Where a structural variant begins at the earliest, if the line says no end of it."""
         return self.structure.begins if self.alternate.kind == "symbolic" else None
+
+    @property
+    def joins(self) -> bool:
+        """Whether it joins POS to another place, which the line names."""
+        if self.alternate.kind == "breakend":
+            return breakend_mate(self.alternate.text) is not None
+        return self.structure.mate is not None
 
     # The call of this allele
 
@@ -356,12 +375,12 @@ class Allele:
     def _described_by_caller(self) -> str:
         """The length of an insertion; where the allele is, if its extent is not stated."""
         line, length = self.line, self.length
-        texts = (
-            {} if self.placed else {"POS": str(line.pos), **{key: line.text(key) for key in ("CHR2", "END")}}
-        )
+        texts = {} if self.placed else {"POS": str(line.pos)}
+        if not self.placed or self.structure.mate is not None:
+            texts |= {key: text for key in ("CHR2", "END") if (text := line.text(key)) is not None}
         if length is not None and (not self.placed or self.alternate.symbol[0] == "INS"):
             texts["SVLEN"] = str(length)
-        return "".join(f" {key}={value}" for key, value in texts.items() if value is not None)
+        return "".join(f" {key}={value}" for key, value in texts.items())
 
     @property
     def placed(self) -> bool:
@@ -420,15 +439,12 @@ class Allele:
         """Code and words for what annotations say that can't be tied to the allele, and where they differ."""
         line = self.line
         stated = [reader for reader in self.file.consequences if line.text(reader.key) is not None]
-        if len(line.alternates) == 1 and len(stated) < 2 and "@" not in line.columns[7]:
-            return
+        several = len(line.alternates) > 1
         for reader in stated:
             text = line.text(reader.key) or ""
-            if len(line.alternates) > 1 and reader.untied(text, line.alleles):
-                yield (
-                    "FB-VCF-058",
-                    f"INFO/{reader.key}: an effect is tied to none of several ALTs, and is left out",
-                )
+            if reader.untied(text, line.alleles):
+                which = "tied to none of several ALTs" if several else "not of the ALT of its line"
+                yield "FB-VCF-058", f"INFO/{reader.key}: an effect is {which}, and is left out"
             if reader.key == "BCSQ" and annotation.points_to(text):
                 pointed = reader.read("", line.alleles, self.number, every=False, pointed=line.pointed)
                 if not pointed and not reader.read(text, line.alleles, self.number, every=False):

@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from fhir_bridge.adapters.genomics.hgvs import trim
 
-__all__ = ["Alternate", "change_type", "parse_alternate"]
+__all__ = ["Alternate", "breakend_mate", "change_type", "parse_alternate"]
 
 _BASES = re.compile(r"[ACGTNacgtn]+")
 _SYMBOL = re.compile(r"<([^\s,<>]+)>")
@@ -16,6 +17,7 @@ _BREAKEND = re.compile(
     r"(?P<before>[ACGTNacgtn]+|\.)?(?P<mark>[\[\]])(?:(?P<chrom>[^\s\[\]]+):(?P<pos>[0-9]+)|<[^\s<>]+>:[0-9]+)(?P=mark)"
     r"(?P<after>[ACGTNacgtn]+|\.)?"
 )
+_MATE = re.compile(r"([\[\]])([^\s\[\]]+):([0-9]+)[\[\]]")
 _SINGLE = re.compile(r"\.[ACGTNacgtn]+|[ACGTNacgtn]+\.")
 _NOT_CALLED = frozenset(("NON_REF", "*"))
 
@@ -62,6 +64,22 @@ def parse_alternate(text: str) -> Alternate | None:
     if (breakend and bool(breakend["before"]) != bool(breakend["after"])) or _SINGLE.fullmatch(text):
         return Alternate(text, "breakend")
     return None
+
+
+class Mate(NamedTuple):
+    """The other end of a breakend: contig and position; `side`: which sequence at it is joined."""
+
+    contig: str
+    position: int
+    side: str
+
+
+def breakend_mate(text: str) -> Mate | None:
+    """The mate that a breakend's ALT names (VCF 4.3 §5.4); None of a single breakend and of an assembled contig."""
+    match = _MATE.search(text)
+    if match is None or match[2].startswith("<"):
+        return None
+    return Mate(match[2], int(match[3]), "following" if match[1] == "[" else "preceding")
 
 
 def change_type(reference: str, alternate: Alternate) -> str | None:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import unquote
 
+from fhir_bridge.adapters.genomics.annotated_alleles import Alleles, changes, is_plainly_for, of_allele
 from fhir_bridge.adapters.genomics.genes import gene
 from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.hgvs_names import coding_name, protein_name
@@ -38,6 +39,7 @@ CONSEQUENCES = ("CSQ", "ANN", "BCSQ")
 _ALIASES = {
     "allele": ("allele",),
     "allele_num": ("allele_num",),
+    "given_ref": ("given_ref", "ref_allele"),
     "terms": ("consequence", "annotation"),
     "symbol": ("symbol", "gene_name", "gene"),
     "hgnc_id": ("hgnc_id",),
@@ -88,14 +90,6 @@ JOINED = re.compile(r"[A-Za-z]\+[0-9]")
 """In BCSQ the place between two variants that have an effect together (`101C>T+104C>T`)."""
 
 
-class Alleles(NamedTuple):
-    """What an annotation is compared with: POS, REF in upper case, and the ALTs as written."""
-
-    position: int
-    reference: str
-    alternates: tuple[str, ...]
-
-
 class Frequency(NamedTuple):
     """How frequent an allele is in a population."""
 
@@ -142,12 +136,14 @@ class ConsequenceFormat:
     Attributes:
         key: the INFO key.
         names: its fields, as the header writes them; fields: place of those that are read, by what they are.
+        verbatim: it writes ALTs as the line does; VEP, also where its key is ANN, does not.
     """
 
     def __init__(self, key: str, fields: list[str]) -> None:
         self.names = [name.strip(" '\"") for name in fields]
         names = [name.lower() for name in self.names]
         self.key = key
+        self.verbatim = "annotation" in names
         self.fields = {
             name: names.index(alias)
             for name, aliases in _ALIASES.items()
@@ -165,9 +161,9 @@ class ConsequenceFormat:
 
         `pointed`: what earlier lines say to which this one points (BCSQ).
         """
-        entries = [entry for entry in self._entries(text) if self._is_for(entry, alleles, number)]
+        entries = of_allele(list(self._entries(text)), alleles, number, verbatim=self.verbatim)
         for other in pointed:
-            entries += [entry for entry in self._entries(other) if _changes(entry, alleles, number)]
+            entries += [entry for entry in self._entries(other) if changes(entry, alleles, number)]
         if not entries:
             return []
         chosen = min(entries, key=self._rank)
@@ -183,22 +179,31 @@ class ConsequenceFormat:
 
     def untied(self, text: str, alleles: Alleles) -> bool:
         """Whether anything that is said of a line is of none of its ALTs."""
+        if len(alleles.alternates) == 1 and self._names_only(text, alleles):
+            return False
+        entries = list(self._entries(text))
         numbers = range(1, len(alleles.alternates) + 1)
-        return any(
-            not any(self._is_for(entry, alleles, number) for number in numbers)
-            for entry in self._entries(text)
+        tied = (
+            id(entry)
+            for number in numbers
+            for entry in of_allele(entries, alleles, number, verbatim=self.verbatim)
         )
+        return len(set(tied)) < len(entries)
 
-    def _is_for(self, entry: Mapping[str, str], alleles: Alleles, number: int) -> bool:
-        if entry.get("allele_num"):
-            return entry["allele_num"] == str(number)
-        reference, alternates = alleles.reference, alleles.alternates
-        allele = entry.get("allele")
-        if not allele:
-            return len(alternates) == 1 or _changes(entry, alleles, number)
-        if self.key == "ANN":
-            return allele == alternates[number - 1] or allele == str(number) or len(alternates) == 1
-        return allele in _vep_alleles(reference, alternates, number) or len(alternates) == 1
+    def _names_only(self, text: str, alleles: Alleles) -> bool:
+        """Whether every entry is seen at once to be of the only ALT of a line."""
+        place = self.fields.get("allele")
+        if place is None or "given_ref" in self.fields:
+            return False
+        named = {
+            item.split("|", place + 1)[place : place + 1][0]
+            for item in text.split(",")
+            if item.count("|") >= place
+        }
+        (alternate,) = alleles.alternates
+        return len(named) == 1 and is_plainly_for(
+            named.pop(), alleles.reference, alternate, verbatim=self.verbatim
+        )
 
     def _rank(self, entry: Mapping[str, str]) -> int:
         if entry.get("mane"):
@@ -258,12 +263,6 @@ def _coded_terms(text: str, key: str) -> tuple[Term, ...]:
     return tuple(consequence_term(_BCFTOOLS.get(term, term) if key == "BCSQ" else term) for term in terms)
 
 
-def _changes(entry: Mapping[str, str], alleles: Alleles, number: int) -> bool:
-    """Whether the change that BCSQ states, of one variant or of several joined by `+`, has this ALT."""
-    own = f"{alleles.position}{alleles.reference}>{alleles.alternates[number - 1]}".upper()
-    return own in entry.get("dna_change", "").upper().split("+")
-
-
 def points_to(text: str) -> list[int]:
     """The positions whose lines have what BCSQ says of this line too (`@43100000`)."""
     return [int(item[1:]) for item in text.split(",") if item[:1] == "@" and item[1:].isdecimal()]
@@ -298,19 +297,6 @@ def _transcript(name: str) -> Term | None:
     if _ENSEMBL.fullmatch(name):
         return Term("http://www.ensembl.org", name, name)
     return None
-
-
-def _vep_alleles(reference: str, alternates: tuple[str, ...], number: int) -> tuple[str, ...]:
-    """The ways VEP writes an ALT: verbatim, or without the first base where all alleles of an indel share it."""
-    text = alternates[number - 1]
-    if text.startswith("<"):
-        kind = {"DEL": "deletion", "DUP": "duplication", "INS": "insertion", "INV": "inversion"}
-        return (text, text[1:-1], kind.get(text[1:4], text))
-    bases = [allele for allele in alternates if allele[:1] not in "<*"]
-    indel = any(len(allele) != len(reference) for allele in bases)
-    if indel and all(allele[:1] == reference[:1] for allele in bases):
-        return (text, text[1:] or "-")
-    return (text,)
 
 
 def consequence_formats(header: Header) -> tuple[ConsequenceFormat, ...]:

@@ -231,6 +231,13 @@ def detect(
     return BUILDS[next(iter(evidence))]
 
 
+def _file_name(text: str) -> str:
+    """The name of a file that a path or address leads to, whose folders say nothing of it; any other text as it is."""
+    folders, _, name = text.replace("\\", "/").rpartition("/")
+    path = folders.startswith(("/", ".", "~")) or "//" in folders or folders[1:2] == ":" or "." in name
+    return name if folders and (path or text[0] == "/") else text
+
+
 def _evidence(
     contigs: Mapping[str, Contig], reference: Iterable[str]
 ) -> tuple[set[str], set[str], str | None]:
@@ -240,7 +247,7 @@ def _evidence(
     names: set[str] = set()
     for contig in contigs.values():
         if contig.assembly:
-            names |= named(contig.assembly)
+            names |= named(_file_name(contig.assembly))
         if contig.name in _BY_ACCESSION:
             measured.add(_BY_ACCESSION[contig.name][0].name)
             continue
@@ -252,5 +259,5 @@ def _evidence(
         if not results:
             strange = strange or contig.name
     for text in reference:
-        names |= named(text)
+        names |= named(_file_name(text))
     return measured, names, strange

@@ -8,7 +8,7 @@ from functools import lru_cache
 from fhir_bridge.adapters.genomics.allele import Allele
 from fhir_bridge.adapters.genomics.call_values import misdeclared, wrong_values
 from fhir_bridge.adapters.genomics.called_regions import leave_open, note_regions
-from fhir_bridge.adapters.genomics.copy_number import called_by_copies
+from fhir_bridge.adapters.genomics.copy_number import called_by_copies, contradicted_by_copies
 from fhir_bridge.adapters.genomics.file import Study
 from fhir_bridge.adapters.genomics.findings import count_allele
 from fhir_bridge.adapters.genomics.format_pattern import format_pattern
@@ -16,7 +16,7 @@ from fhir_bridge.adapters.genomics.genotype import Genotype, parse_genotype
 from fhir_bridge.adapters.genomics.hgvs import trim
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Line
-from fhir_bridge.adapters.genomics.relations import Relations, breakend_mate
+from fhir_bridge.adapters.genomics.relations import Relations
 from fhir_bridge.fhir.issues import Issue
 
 __all__ = ["read_calls"]
@@ -99,6 +99,9 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
         call = Call(line, name, text, genotype)
         if pattern is None or file.local or not pattern.fullmatch(text):
             issues += wrong_values(call, column, locator)
+        if copied and contradicted_by_copies(call):
+            text = "a genotype of the ALT, and a copy number without it: the genotype counts"
+            reported.add(("FB-VCF-094", text))
         _alleles(call, study, reported)
         if call.alleles:
             if genotype.phased or breakends:
@@ -298,12 +301,15 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
         reported.add(_statement(code))
     if call.file.consequences:
         reported.update(allele.annotation_problems)
-    if allele.alternate.kind == "symbolic":
+    if allele.symbolic:
         reported.update(("FB-VCF-036", problem) for problem in allele.structure.problems)
 
 
 def _is_stored(allele: Allele) -> bool:
-    """Whether it is stored though the file is kept: already, or with all variants of its place."""
+    """Whether it is stored though the file is kept: already, with all variants of its place, or because it is found at
+    another place too, where its line is not looked for."""
+    if allele.symbolic and allele.joins:
+        return True
     regions, line = allele.file.stored_regions, allele.line
     variants = allele.file.stored_variants
     if variants and f"{line.chromosome}:{allele.first}:{line.ref}:{allele.alt}" in variants:
@@ -320,7 +326,7 @@ def _limits(allele: Allele) -> list[str]:
     line = allele.line
     limits = []
     if allele.alternate.kind == "breakend":
-        if breakend_mate(allele.alternate.text) is None:
+        if not allele.joins:
             limits.append("FB-VCF-044")
     elif allele.alternate.kind == "symbolic":
         if not allele.placed:

@@ -9,7 +9,7 @@ from fhir_bridge.adapters.genomics.alleles import Alternate, parse_alternate
 from fhir_bridge.adapters.genomics.definition import Definition
 from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.reserved import NOT_NEGATIVE, reserved_info
-from fhir_bridge.adapters.genomics.values import whole
+from fhir_bridge.adapters.genomics.values import decimal, whole
 
 __all__ = [
     "LONGEST",
@@ -24,6 +24,7 @@ __all__ = [
     "fits",
     "named_once",
     "position",
+    "sound_quality",
 ]
 
 _REFERENCE = re.compile(r"[ACGTNacgtn]+")
@@ -113,6 +114,20 @@ def named_once(columns: list[str]) -> list[tuple[str, str]]:
                 columns[number] = ";".join(once)
                 problems.append(("FB-VCF-093", f"{column} gives a name twice: it is taken once"))
     return problems
+
+
+def sound_quality(columns: list[str]) -> list[tuple[str, str]]:
+    """Leave out a QUAL that is no finite number, which says nothing of the call; what is to be reported of that."""
+    quality = columns[5]
+    if (
+        (quality.isdecimal() and len(quality) < 30)
+        or quality == "."
+        or not _QUALITY.fullmatch(quality)
+        or decimal(quality) is not None
+    ):
+        return []
+    columns[5] = "."
+    return [("FB-VCF-034", "QUAL is no finite number; the value is left out (VCF 4.3 §1.6.1)")]
 
 
 def check_fixed(columns: list[str], header: Header, location: int) -> None:
@@ -292,7 +307,15 @@ def fits(text: str, kind: str) -> bool:
         return _INTEGERS.fullmatch(text) is not None and (
             len(text) < 10 or all(part == "." or _in_range(part) for part in text.split(","))
         )
-    return _FLOATS.fullmatch(text) is not None
+    return _FLOATS.fullmatch(text) is not None and ("e" not in text.lower() or _is_written_out(text))
+
+
+def _is_written_out(text: str) -> bool:
+    """Whether no number of a list is beyond those of 32 bits (`1e400`); NaN and infinity are written as such."""
+    return all(
+        decimal(part) is not None or part.lower().lstrip("+-") in (".", "nan", "inf", "infinity")
+        for part in text.split(",")
+    )
 
 
 def _in_range(number: str) -> bool:

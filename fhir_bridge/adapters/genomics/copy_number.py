@@ -1,10 +1,10 @@
-"""Variants of samples that have no genotype, but a copy number (FORMAT/CN) that is not that of the reference."""
+"""What a copy number (FORMAT/CN) says: which variant a sample without a genotype has, or that it has none."""
 
 from __future__ import annotations
 
 from fhir_bridge.adapters.genomics.line import Call
 
-__all__ = ["called_by_copies"]
+__all__ = ["called_by_copies", "contradicted_by_copies"]
 
 
 def called_by_copies(call: Call) -> int | None:
@@ -25,3 +25,17 @@ def called_by_copies(call: Call) -> int | None:
         if alternate.kind == "symbolic" and alternate.symbol[0] in fitting
     ]
     return numbers[0] if len(numbers) == 1 else None
+
+
+def contradicted_by_copies(call: Call) -> bool:
+    """Whether a genotype has a deletion and as many copies as without it, or a duplication and no more.
+
+    Of X and Y a man with a duplication has as many copies as the genotype.
+    """
+    copies, genotype = call.copies, call.genotype
+    if copies is None or genotype.missing:
+        return False
+    usual = len(genotype.alleles)
+    single = usual > 1 and call.line.chromosome in ("X", "Y")
+    symbols = {call.line.alternates[number - 1].symbol[:1] for number in genotype.alternates}
+    return (symbols == {("DEL",)} and copies >= usual) or (symbols == {("DUP",)} and copies <= usual - single)

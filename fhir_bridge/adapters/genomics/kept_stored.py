@@ -39,7 +39,7 @@ async def options_by_kept(url: str, paths: Sequence[Path], given: Mapping[str, A
     if stored:
         results["stored_variants"] = tuple(sorted(stored))
     if "clinvar" not in given and (release := _newest_release(files, paths, given)) is not None:
-        results["clinvar"] = release
+        results["clinvar"] = str(release)  # what waits in the inbox has it as JSON
     return results
 
 

@@ -20,6 +20,7 @@ from fhir_bridge.adapters.genomics.checks import (
     check_length,
     named_once,
     position,
+    sound_quality,
 )
 from fhir_bridge.adapters.genomics.file import VcfFile
 from fhir_bridge.adapters.genomics.fragments import Fragments
@@ -322,13 +323,13 @@ class LineReader:
             described = with_end(columns, location) if file.block_lengths else columns[7]
             if not file.regions.cover(columns[0], location, columns[3], described):
                 raise OutsideRegions
-        twice = [] if self._strict else named_once(columns)
+        altered = [] if self._strict else [*named_once(columns), *sound_quality(columns)]
         check_fixed(columns, file.header, location)
         result = alternates(columns[4], columns[3])
         info, lost, kept = check_info(
             columns[7], self.undeclared, file.header, len(result), self._entries[len(result)]
         )
-        kept += twice
+        kept += altered
         if "END" in info and (wrong := check_end(info, file.header, columns[0], location)):
             kept.append(("FB-VCF-034", f"INFO/END {wrong}; the value is left out"))
             del info["END"]

@@ -40,6 +40,8 @@ class ReturnedPlaces:
             if self._chrom:
                 self._farthest[self._chrom] = self._last
             self._chrom, self._last = chrom, self._farthest.get(chrom, -1)
+        if position < self._last:
+            self._farthest[chrom] = self._last  # lines that go on there come back to it, too
         if position < self._last or (position == self._last and chrom in self._farthest):
             if len(self.places) < _MOST:
                 self.places.add((chrom.decode("utf-8", "replace"), position))

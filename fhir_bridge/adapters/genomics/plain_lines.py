@@ -15,6 +15,7 @@ from typing import Any
 from fhir_bridge.adapters.genomics.acmg import CLASS_KEYS, CRITERIA_KEYS
 from fhir_bridge.adapters.genomics.allele import POPULATIONS, Allele
 from fhir_bridge.adapters.genomics.allele_filters import STATUS
+from fhir_bridge.adapters.genomics.annotation import Alleles
 from fhir_bridge.adapters.genomics.call_values import checked_keys
 from fhir_bridge.adapters.genomics.called_regions import note_regions
 from fhir_bridge.adapters.genomics.clinvar import CLINVAR_KEYS
@@ -43,7 +44,7 @@ _OF_KIND = frozenset(("FB-VCF-043",))
 # Where what follows is no character of a class, nothing is to be tried again (`++`).
 _FIXED = (
     r"([^\t]++)\t([1-9][0-9]{0,8}+)\t([A-Za-z0-9_.]++)\t([ACGT]++)\t([ACGT]++)\t"
-    r"(\.|[0-9]++(?:\.[0-9]++)?+)\t(PASS|\.)\t"
+    r"(\.|[0-9]{1,29}+(?:\.[0-9]++)?+)\t(PASS|\.)\t"
 )
 _GENOTYPE = "([0-9]/[0-9])"
 _FIXED_GROUPS = 8
@@ -152,6 +153,8 @@ class PlainLines:
             return None
         if changes and (position + kind.offset, *kind.changed) in changes:
             return None
+        if not shape.together and self._speaks_of_others(text, Alleles(position, reference, (alternate,))):
+            return None
         record = PlainRecord(file, shape, kind, groups, text, number)
         study = file.studies[0]
         file.genotyped += 1
@@ -163,6 +166,16 @@ class PlainLines:
         if kind.same:
             study.unbalanced += record.shares.unbalanced
         return record
+
+    def _speaks_of_others(self, text: str, alleles: Alleles) -> bool:
+        """Whether an annotation of the line says anything that is not of its ALT."""
+        entries = text.split("\t", 8)[7].split(";")
+        return any(
+            reader.untied(entry[len(reader.key) + 1 :], alleles)
+            for reader in self.file.consequences
+            for entry in entries
+            if entry.startswith(f"{reader.key}=")
+        )
 
     def learn(self, record: VcfRecord) -> None:
         """Remember what the ordinary reader made of a line, where lines like it come out the same."""

@@ -43,7 +43,7 @@ class Kind:
     def __init__(
         self, line: Line, allele: Allele, common: Sequence[str], issues: Sequence[tuple[str, str]]
     ) -> None:
-        own = {"calls", "columns", "number", "pos", "raw_info"}
+        own = {"alleles", "calls", "columns", "number", "pos", "raw_info"}
         self.line = {name: value for name, value in line.__dict__.items() if name not in own}
         self.allele = {name: getattr(allele, name) for name in common}
         self.genotype: Genotype = allele.call.genotype

@@ -5,17 +5,15 @@ Both are stated when the later of the two lines is read: of the earlier one its 
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from fhir_bridge.adapters.genomics.allele import Allele
+from fhir_bridge.adapters.genomics.alleles import breakend_mate
 from fhir_bridge.adapters.genomics.line import Call
 from fhir_bridge.adapters.genomics.term import Term
 
-__all__ = ["Junction", "Phase", "Relations", "breakend_mate"]
+__all__ = ["Junction", "Phase", "Relations"]
 
-_MATE = re.compile(r"([\[\]])([^\s\[\]]+):([0-9]+)[\[\]]")
 _FUSIONS = frozenset(("gene_fusion", "bidirectional_gene_fusion"))
 
 
@@ -38,22 +36,6 @@ def _changes_protein(allele: Allele) -> bool:
     return damaging or not _DAMAGING_CLASSES.isdisjoint(
         (allele.clinvar.classification, allele.acmg.classification)
     )
-
-
-class Mate(NamedTuple):
-    """The other end of a breakend: contig and position; `side`: which sequence at it is joined."""
-
-    contig: str
-    position: int
-    side: str
-
-
-def breakend_mate(text: str) -> Mate | None:
-    """The mate that a breakend's ALT names (VCF 4.3 §5.4); None of a single breakend and of an assembled contig."""
-    match = _MATE.search(text)
-    if match is None or match[2].startswith("<"):
-        return None
-    return Mate(match[2], int(match[3]), "following" if match[1] == "[" else "preceding")
 
 
 class Phase:

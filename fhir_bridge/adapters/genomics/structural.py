@@ -44,9 +44,10 @@ class Structure:
         end: its last position; None where nothing says it, or where it lies on another contig (CHR2).
         length: its SVLEN as written.
         imprecise: its ends are estimates.
-        position_interval, end_interval: confidence around POS and END; None where what is given can't be used.
-        bounded: the intervals show what it surely changes; not where one is given with its ends exchanged.
+        position_interval, end_interval: confidence around POS and END, as far as it can be used.
+        bounded: the intervals show what it surely changes; not without any, or where one can't be used as it is given.
         begins: where it begins at the earliest, if it says so and not where it ends.
+        mate: where it ends on another contig (CHR2 and END), of which POS is the only place here.
         identity: what distinguishes it from another ALT of the same symbol at the same POS, to be added to a key.
         problems: what can't be used as declared, for people.
     """
@@ -54,17 +55,19 @@ class Structure:
     end: int | None
     length: int | None
     imprecise: bool
-    position_interval: Pair | None
-    end_interval: Pair | None
+    position_interval: Pair
+    end_interval: Pair
     identity: str
     problems: tuple[str, ...]
     bounded: bool = True
     begins: int | None = None
+    mate: tuple[str, int] | None = None
 
 
 def read_structure(line: Line, number: int) -> Structure:
-    """What a line says of its symbolic ALT `number` (from 1)."""
-    return _Reader(line, number).read()
+    """What a line says of its symbolic ALT `number` (from 1); of a breakend how exact its place is."""
+    reader = _Reader(line, number)
+    return reader.read() if reader.kind else reader.read_breakend()
 
 
 def check_distinct(line: Line) -> None:
@@ -121,7 +124,7 @@ class _Reader:
     def __init__(self, line: Line, number: int) -> None:
         self.line = line
         self.number = number
-        self.kind = line.alternates[number - 1].symbol[0]
+        self.kind = "".join(line.alternates[number - 1].symbol[:1])
         self.several = len(line.alternates) > 1
         self.new = line.file.header.version >= "VCFv4.4"
         self.problems: list[str] = []
@@ -146,34 +149,43 @@ class _Reader:
             self.problems.append("the length of the ALT goes beyond the end of the contig")
             end = None
         self._check_type()
-        own = self.new and position is not None and position != ()
-        imprecise = (
-            ("IMPRECISE" in line.raw_info and not (own and position == (0, 0)))
-            or position is None
-            or around_end is None
-            or any(position)
-            or any(around_end)
-        )
-        if position:
-            position = self._within(position, "CIPOS", -line.pos, None)
+        own = self.new and bool(position)
+        flagged = "IMPRECISE" in line.raw_info and not (own and position == (0, 0))
+        unusable = position is None or around_end is None
+        imprecise = flagged or unusable or any(position or ()) or any(around_end or ())
+        self.bounded = self.bounded and not unusable
+        self.bounded = self.bounded and bool(position or around_end or not flagged)
+        around = self._around(position, line.pos)
         if around_end and end is not None:
-            around_end = self._within(
-                around_end, "CIEND", None, line.file.header.last_position(line.chrom) - 1 - end
-            )
+            last = line.file.header.last_position(line.chrom)
+            around_end = self._within(around_end, "CIEND", None, last - 1 - end)
         begins = None
-        if end is None and not away and position is not None and self.kind in _SPANNING:
-            begins = line.pos + 1 + (position[0] if position else 0)
+        if end is None and self.kind != "INS" and not (away and self.kind not in _SPANNING):
+            begins = line.pos + 1 + around[0]
         return Structure(
             end,
             length,
             imprecise,
-            None if position is None else (position or (0, 0)),
-            None if around_end is None else (around_end or (0, 0)),
+            around,
+            around_end or (0, 0),
             identity,
             tuple(self.problems),
             self.bounded,
             begins,
+            (mate, line.end) if away and mate is not None and line.end is not None else None,
         )
+
+    def read_breakend(self) -> Structure:
+        """How exact the place of a breakend is; where its mate is its ALT says."""
+        line = self.line
+        position = self._interval("CIPOS")
+        imprecise = position is None or any(position) or "IMPRECISE" in line.raw_info
+        around = self._around(position, line.pos)
+        return Structure(None, None, imprecise, around, (0, 0), "", tuple(self.problems), bounded=False)
+
+    def _around(self, position: Pair | tuple[()] | None, place: int) -> Pair:
+        """The confidence around POS within the contig."""
+        return self._within(position, "CIPOS", -place, None) if position else (0, 0)
 
     def _check_type(self) -> None:
         """Note an SVTYPE that is of none of the line's ALTs: the ALT counts."""

@@ -9,16 +9,20 @@ from fhir_bridge.adapters.genomics.definition import Definition
 
 __all__ = ["Value", "decimal", "item", "typed", "whole"]
 
+_INFINITE = Decimal(2) ** 128
 Value = str | int | Decimal | bool | None
 
 
 def decimal(text: str) -> Decimal | None:
-    """A finite number with its digits as written; None for `.`, NaN, infinity or no number."""
+    """A finite number with its digits as written; None for `.`, NaN, infinity or no number.
+
+    Floats of VCF have 32 bits (VCF 4.3 §1.3): a number beyond them is infinite.
+    """
     try:
         number = Decimal(text)
     except InvalidOperation:
         return None
-    return number if number.is_finite() else None
+    return number if number.is_finite() and abs(number) < _INFINITE else None
 
 
 def whole(text: str) -> int | None:

@@ -83,3 +83,15 @@ def test_a_sample_that_no_crosswalk_knows_is_withheld_by_its_code(convert, tmp_p
     report, _ = convert(LINES[1], site="demo_key: true\nidentity: {crosswalk: crosswalk.csv}\n")
     held = {row["column"]: (row["written"], row["withheld"]) for row in report["calls"]}
     assert held == {10: (0, {"FB-ID-003": 1}), 11: (1, {})}
+
+
+def test_a_variant_that_a_file_comes_back_to_is_counted_once(converted):
+    """Also where only one line is out of order, and the others ascend beside it."""
+    lines = [f"1 {at} . A {alt} 50 PASS . GT {gt}" for at, alt, gt in (
+        (20, "G", "0/1"), (10, "G", "0/1"), (20, "G", "0/1"), (20, "G", "1/1"), (20, "C", "0/1"), (30, "C", "0/1"),
+    )]  # fmt: skip
+    done = converted(*lines)
+    (row,) = done.report["calls"]
+    assert (row["called"], row["written"], row["not_represented"]) == (6, 5, {"FB-VCF-037": 1})
+    assert len({one["id"] for one in done.variants}) == len(done.variants) == 5
+    assert "FB-VCF-038" in done.messages

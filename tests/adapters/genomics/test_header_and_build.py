@@ -119,3 +119,23 @@ def test_a_sample_name_that_no_text_holds_refuses_the_file(read):
     assert found.codes == ["FB-VCF-002"]
     assert "column 11 has control characters" in found.records[0].issues[0].message
     assert read("1 100 . A C . PASS . GT 0/1 0/1", samples=("A", "B é")).outcomes == {"read": 1}
+
+
+@pytest.mark.parametrize(
+    ("reference", "build"),
+    [
+        ("/home/hg19user/ref.fa", None),
+        ("file:///refs/GRCh37/genome.fa", None),
+        ("C:\\hg19\\genome.fa", None),
+        ("../hg19/genome.fa.gz", None),
+        ("/home/hg19user/GRCh38.fa", "GRCh38"),
+        ("https://example.org/hg19/GRCh38_full_analysis_set.fa", "GRCh38"),
+        ("file:///refs/human_g1k_v37.fasta", "GRCh37"),
+        ("GRCh38/hg38", "GRCh38"),
+        ("NCBI GRCh37", "GRCh37"),
+    ],
+)
+def test_of_a_path_the_name_of_the_file_says_the_build(read, reference, build):
+    found = read(LINE, header=BARE, extra=(f"##reference={reference}",))
+    assert (found.codes == ["FB-VCF-004"]) is (build is None)
+    assert build is None or found.alleles[0].file.assembly == build

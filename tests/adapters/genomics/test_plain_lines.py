@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -124,6 +125,12 @@ EFFECTS = (
 )  # fmt: skip
 
 
+def own_allele(reference: str, alternate: str) -> str:
+    """The only ALT of a line as VEP writes it."""
+    indel = len(reference) != len(alternate) and reference[0] == alternate[0] and "," not in alternate
+    return (alternate[1:] or "-") if indel else alternate.partition(",")[0]
+
+
 def annotated(seed: int, count: int) -> list[str]:
     """The same lines, most of them with effects on up to three transcripts."""
     random = Random(seed + 100)
@@ -131,8 +138,9 @@ def annotated(seed: int, count: int) -> list[str]:
     for line in lines(seed, count):
         columns = line.split(" ")
         if random.random() < 0.9:
+            named = own_allele(*columns[3:5]) if random.random() < 0.9 else "G"
             effects = ",".join(
-                random.choice(EFFECTS[: 4 if random.random() < 0.9 else None])
+                re.sub("^[GT](?=[|])", named, random.choice(EFFECTS[: 4 if random.random() < 0.9 else None]))
                 for _ in range(random.randint(1, 3))
             )
             columns[7] = f"CSQ={effects}" if columns[7] == "." else f"{columns[7]};CSQ={effects}"

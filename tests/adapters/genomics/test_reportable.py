@@ -138,6 +138,11 @@ def test_acmg_class_and_criteria_are_read_and_other_words_stay_text(read: Any) -
         (". PASS . GT 0/1", "intermediate"),
         ("99 . . GT:GQ 0/1:99", "intermediate"),
         (". . . GT 0/1", None),
+        ("1e400 PASS . GT 0/1", "intermediate"),
+        ("inf PASS . GT 0/1", "intermediate"),
+        ("nan . . GT 0/1", None),
+        (f"{10**40} PASS . GT 0/1", "intermediate"),
+        ("10 PASS . GT:GQ 0/1:1e400", "intermediate"),
         (". q10 . GT:GQ 0/1:99", "low"),
         (". PASS . GT:GQ:FT 0/1:99:LowDP", "low"),
         (". . . GT:GQ:FT 0/1:99:PASS", "high"),
@@ -146,6 +151,17 @@ def test_acmg_class_and_criteria_are_read_and_other_words_stay_text(read: Any) -
 def test_confidence_is_of_filters_and_quality(read: Any, columns: str, confidence: str | None) -> None:
     (allele,) = read(f"1 100 . A C {columns}", header=ANNOTATED).alleles
     assert allele.call.confidence == confidence
+
+
+@pytest.mark.parametrize("quality", ["nan", "inf", "-Infinity", "1e400", str(10**40)])
+@pytest.mark.parametrize("before", [0, 3])
+def test_a_quality_that_is_no_finite_number_is_left_out_and_reported(
+    converted: Any, quality: str, before: int
+) -> None:
+    usual = [f"1 {at} . A C 50 PASS . GT:DP 0/1:9" for at in range(100, 100 + before)]
+    done = converted(*usual, f"1 500 . A C {quality} PASS . GT:DP 0/1:9")
+    assert done.messages["FB-VCF-034"] == ["QUAL is no finite number; the value is left out (VCF 4.3 §1.6.1)"]
+    assert "QUAL" not in done.variants[-1]["note"][0]["text"]
 
 
 def test_a_variant_on_lines_apart_is_stated_with_its_conflict(read: Any) -> None:

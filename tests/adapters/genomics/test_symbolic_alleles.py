@@ -80,28 +80,55 @@ def test_each_alt_has_its_own_confidence_intervals(read):
 def test_a_pair_of_the_line_is_around_the_pos_of_all_and_the_end_of_one(read):
     found = read(info("SVLEN=-100,-250;END=1250;CIPOS=-5,5;CIEND=-7,7"))
     assert [(allele.inner, allele.outermost) for allele in found.alleles] == [
-        (None, None),
+        (None, (996, 1100)),
         ((1006, 1243), (996, 1257)),
     ]
     assert any("INFO/CIEND" in message for message in messages(found))
 
 
-def test_intervals_that_are_not_as_declared_give_no_bounds(read):
-    for entry in ("CIPOS=-5,5,1", "CIPOS=-5"):
-        allele = read(info(f"END=1250;{entry}", "<DEL>", "0/1")).alleles[0]
-        assert (allele.inner, allele.outermost, allele.last) == (None, None, None)
+def test_an_interval_that_is_not_as_declared_goes_alone(read):
+    for entry in ("CIPOS=-5,5,1", "CIPOS=-5", "CIPOS=(0,100)", "CIPOS=-5,x"):
+        found = read(info(f"END=1250;{entry}", "<DEL>", "0/1"))
+        allele = found.alleles[0]
+        assert (allele.inner, allele.outermost, allele.last) == (None, (1001, 1250), None)
+        assert "CIPOS" in said(found)
+    (allele,) = read(info("IMPRECISE;SVLEN=-250;CIPOS=(0,9);CIEND=-9,20", "<DEL>", "0/1")).alleles
+    assert (allele.inner, allele.outermost) == (None, (1001, 1270))
     found = read(info("SVLEN=100,200;CIPOS=-5,5"), header=NEW)
-    assert [allele.outermost for allele in found.alleles] == [None, None]
+    assert [(a.inner, a.outermost) for a in found.alleles] == [(None, (1001, 1100)), (None, (1001, 1200))]
     assert any("INFO/CIPOS" in message for message in messages(found))
+
+
+def test_an_imprecise_variant_without_intervals_surely_changes_nothing(read):
+    (allele,) = read(info("IMPRECISE;END=1250", "<DEL>", "0/1")).alleles
+    assert (allele.first, allele.inner, allele.outermost) == (None, None, (1001, 1250))
+
+
+@pytest.mark.parametrize(
+    ("entry", "expected"),
+    [
+        ("SVTYPE=BND", (1000, None)),
+        ("CIPOS=0,0", (1000, None)),
+        ("CIPOS=-20,30", (None, (980, 1030))),
+        ("CIPOS=-2000,30", (None, (1, 1030))),
+        ("IMPRECISE", (None, (1000, 1000))),
+        ("CIPOS=-20", (None, (1000, 1000))),
+    ],
+)
+def test_a_breakend_is_as_exact_as_its_interval(converted, entry, expected):
+    done = converted(info(entry, "T]X:9000]", "0/1"))
+    (variant,) = [each for each in done.resources if component(each, "69551-0")]
+    exact, outer = bounds(variant, EXACT), bounds(variant, OUTER)
+    assert (exact and exact[0], outer) == expected
+    assert bounds(variant, INNER) is None
+    assert not [text for text in done.messages.get("FB-VCF-086", []) if "CIPOS" in text or "IMPREC" in text]
 
 
 @pytest.mark.parametrize(
     ("entry", "alternate", "words"),
     [
-        ("END=1250;IMPRECISE;CIPOS=-5,x", "<DEL>", "POS=1000 END=1250"),
-        ("CHR2=5;END=7", "<TRA>", "POS=1000 CHR2=5 END=7"),
+        ("CHR2=5", "<DEL>", "POS=1000 CHR2=5"),
         ("SVTYPE=INV", "<INV>", "POS=1000"),
-        ("SVLEN=40;CIPOS=1", "<INS>", "POS=1000 SVLEN=40"),
         ("SVLEN=-248956000", "<DEL>", "POS=1000 SVLEN=-248956000"),
     ],
 )
@@ -140,7 +167,9 @@ def test_bases_of_ref_beyond_the_contig_reject_the_line(read):
         ("IMPRECISE;CIPOS=-5,9", (996, 1009)),
         ("END=1000;IMPRECISE;CIPOS=-5,9", (996, 1009)),
         ("END=1000;IMPRECISE;CIPOS=-5,9;CIEND=-20,20", (996, 1020)),
-        ("IMPRECISE", None),
+        ("IMPRECISE", (1000, 1000)),
+        ("IMPRECISE;CIPOS=0,9", (1000, 1009)),
+        ("SVLEN=40;CIPOS=1", (1000, 1000)),
     ],
 )
 def test_an_imprecise_insertion_lies_within_the_interval_of_its_position(read, entry, bounds):
@@ -215,7 +244,11 @@ def test_an_end_on_another_contig_is_no_extent(read):
     found = read(
         "1 1000 . T <TRA> . PASS CHR2=5;END=7 GT 0/1", "1 2000 . T <DEL> . PASS CHR2=1;END=2100 GT 0/1"
     )
-    assert [(allele.end, allele.last) for allele in found.alleles] == [(None, None), (2100, 2100)]
+    assert [(each.end, each.first, each.last) for each in found.alleles] == [
+        (None, 1000, 1000),
+        (2100, 2001, 2100),
+    ]
+    assert found.alleles[0].evidence == "VCF GT=0/1 FILTER=PASS CHR2=5 END=7"
     assert found.outcomes == {"read": 2}
 
 
@@ -259,7 +292,7 @@ def test_a_value_is_that_of_its_own_alt_or_none(read, alternates, lengths, inter
         assert allele.length == own
         if allele.end is not None:
             assert allele.end in {end, 1000 + abs(own or 0)}
-        if allele.outermost is not None and allele.outermost[0] != 1001:
+        if allele.outermost is not None and allele.outermost[0] not in (1000, 1001):
             pairs = [intervals[at : at + 2] for at in range(0, len(intervals), 2)]
             pair = pairs[allele.number - 1] if len(pairs) > 1 else pairs[0]
             assert allele.outermost[0] == 1001 + min(pair)
@@ -332,3 +365,29 @@ def test_a_copy_number_that_contradicts_a_genotype_of_the_reference_is_reported(
     done = converted(*lines)
     assert done.variants == []
     assert ("FB-VCF-094" in done.messages) == contradiction
+
+
+@pytest.mark.parametrize(
+    ("place", "alternate", "call", "contradiction"),
+    [
+        ("1", "<DEL>", "0/1:2", True),
+        ("1", "<DEL>", "1/1:3", True),
+        ("1", "<DEL>", "0/1:1", False),
+        ("1", "<DEL>", "1/1:0", False),
+        ("1", "<DEL>", "1/1:1.27", False),
+        ("1", "<DUP>", "0/1:2", True),
+        ("1", "<DUP>", "0/1:3", False),
+        ("1", "<CNV>", "0/1:2", False),
+        ("1", "<DEL>,<DUP>", "1/2:2", False),
+        ("X", "<DUP>", "0/1:2", False),
+        ("X", "<DEL>", "1:1", True),
+    ],
+)
+def test_a_copy_number_that_contradicts_a_genotype_of_the_alt_is_reported(
+    converted, place, alternate, call, contradiction
+):
+    header = declared(form("CN", "1", "Float"))
+    done = converted(f"{place} 1000 . N {alternate} . PASS END=9000 GT:CN {call}", header=header)
+    said = "a genotype of the ALT, and a copy number without it: the genotype counts"
+    assert (done.messages.get("FB-VCF-094") == [said]) == contradiction
+    assert [each for each in done.resources if component(each, "69551-0")]

@@ -59,3 +59,30 @@ def test_the_calls_of_a_sample_of_another_sex_are_withheld(load: Any, tmp_path: 
     (row,) = load(tmp_path / "woman.vcf", "-a", "vcf", "--keep-file")["calls"]
     assert row["kept_in_file"] == row["written"] == 0
     assert row["withheld"] == {"FB-RUN-013": 40}
+
+
+RELEASE = """##fileformat=VCFv4.1
+##fileDate=2026-06-01
+##reference=GRCh38
+#CHROM\tPOS\tID\tREF\tALT\tQUAL\tFILTER\tINFO
+1\t2000\t102\tG\tA\t.\t.\tCLNSIG=Benign;CLNREVSTAT=practice_guideline
+"""
+
+
+def test_a_sample_is_held_of_files_that_a_release_classified(load: Any, tmp_path: Path) -> None:
+    path, release = genome(tmp_path), tmp_path / "clinvar.vcf"
+    path.write_text(path.read_text().replace("NA-BERT", "NOBODY"))
+    release.write_text(RELEASE)
+    load(path, "-a", "vcf", "--keep-file")
+    assert run_command("reclassify", release, "--site", tmp_path / "site.yaml").returncode == 0
+    again = load(path, "-a", "vcf", "--keep-file")
+    assert again["calls"][1]["withheld"] == {"FB-ID-003": again["calls"][1]["called"]}
+    other = tmp_path / "other.vcf"
+    other.write_text(path.read_text().replace("20260301", "20260401"))
+    assert [row["kept_in_file"] for row in load(other, "-a", "vcf", "--keep-file")["calls"]][1] == 0
+    # What waits is processed once it is known whose it is.
+    with (tmp_path / "crosswalk.csv").open("a") as file:
+        file.write("NOBODY;urn:oid:2.25.7;N1\n")
+    waiting = load(path, "-a", "vcf", "--keep-file")["calls"][1]
+    assert waiting["withheld"] == {}
+    assert waiting["kept_in_file"] > 0

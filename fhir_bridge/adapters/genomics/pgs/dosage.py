@@ -43,6 +43,7 @@ class LineGenotypes:
         self._texts = texts
         self._alleles = alleles
         self._known = known
+        self.keys = keys
         self._place = {key: place for place, key in enumerate(keys)}
         self._source = source if source in self._place else "GT"
         self._cache: dict[int, tuple[Dosages, list[int] | None]] = {}

@@ -37,7 +37,7 @@ CODES = declare(
     IssueCode(
         "FB-PGS-006",
         "error",
-        "No variant of the score is called in the file: no score is stated",
+        "No variant of the score is called, in the file or in a sample: no score is stated",
         "Check that file and score are of one build and cover the same variants.",
     ),
     IssueCode(
@@ -76,6 +76,24 @@ CODES = declare(
         "warning",
         "Rows of the score name the same allele at the same place",
         "Take the repeated rows out of the scoring file; the first of them was used.",
+    ),
+    IssueCode(
+        "FB-PGS-016",
+        "warning",
+        "The scoring file says that its weights are ratios (OR, HR): they are added as they are",
+        "Find out by its publication whether they are ratios or their logarithms; in place of ratios give logarithms.",
+    ),
+    IssueCode(
+        "FB-PGS-017",
+        "warning",
+        "Lines have no dosages of the kind that is asked for: genotypes (GT) are counted in their place",
+        "Take a file with DS or GP, or leave `dosage` at GT.",
+    ),
+    IssueCode(
+        "FB-PGS-018",
+        "warning",
+        "The file has too few samples for their mean: a sample without a call adds nothing",
+        "Score the samples together with others of their cohort (50 at least), or leave `missing` at none.",
     ),
     IssueCode("FB-PGS-020", "information", "No score has a variant on the line", "Nothing to do."),
 )

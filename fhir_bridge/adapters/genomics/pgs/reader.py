@@ -22,7 +22,7 @@ from fhir_bridge.adapters.genomics.pgs.distributions import (
 from fhir_bridge.adapters.genomics.pgs.issues import issue
 from fhir_bridge.adapters.genomics.pgs.options import PgsOptions
 from fhir_bridge.adapters.genomics.pgs.record import PgsRecord, SampleScore, account_of
-from fhir_bridge.adapters.genomics.pgs.scoring import MISMATCH, OTHER_STRAND, Scorer, Totals
+from fhir_bridge.adapters.genomics.pgs.scoring import MEAN_NEEDS, MISMATCH, OTHER_STRAND, Scorer, Totals
 from fhir_bridge.adapters.genomics.pgs.scoring_file import (
     Score,
     ScoringFileError,
@@ -225,14 +225,14 @@ class _Reading:
             issues.append(
                 Issue("warning", "FB-VCF-088", "only the first lines were taken (--limit)", self._name)
             )
-        scored = [totals for totals in self._scorer.totals if totals.used]
+        names = [name for _, name in file.columns]
+        scored = [totals for totals in self._scorer.totals if any(map(totals.called, range(len(names))))]
         accounts = [account_of(totals, file) for totals in self._scorer.totals]
         if not scored:
             yield PgsRecord(
                 self._name, records=used, outcome="rejected", issues=issues, file=file, accounts=accounts
             )
             return
-        names = [name for _, name in file.columns]
         yield PgsRecord(
             self._name,
             records=used,
@@ -245,7 +245,7 @@ class _Reading:
         # A record for each score: one that is computed later of the same file replaces none of the others.
         for totals in scored:
             for first in range(0, len(names), _SAMPLES_A_RECORD):
-                several = range(first, min(first + _SAMPLES_A_RECORD, len(names)))
+                several = filter(totals.called, range(first, min(first + _SAMPLES_A_RECORD, len(names))))
                 yield PgsRecord(
                     f"{self._name}#{totals.score.id}:{first + 1}",
                     records=0,
@@ -255,19 +255,31 @@ class _Reading:
                 )
 
     def _score(self, name: str, number: int, totals: Totals) -> SampleScore:
-        called = totals.used - totals.no_calls[number]
         ancestry = self._ancestries.get(name, self._ancestry)
-        placement = place(self._distributions, totals.score.id, ancestry, called)
+        placement = place(self._distributions, totals.score.id, ancestry, totals.called(number))
         return SampleScore(self._file, name, number, totals, placement)
 
     def _findings(self) -> Iterator[Issue]:
-        """What became of the variants of each score."""
+        """What became of the variants of each score, and what the options could not do."""
+        options, samples = self._options, len(self._file.columns)
+        if self._scorer.without_dosage:
+            text = f"{self._scorer.without_dosage} lines have no {options.dosage}: GT is counted"
+            yield issue("FB-PGS-017", text, self._name)
+        if options.missing == "mean" and samples < MEAN_NEEDS:
+            text = f"missing=mean needs {MEAN_NEEDS} samples, of which are {samples}: no call adds nothing"
+            yield issue("FB-PGS-018", text, self._name)
         for totals in self._scorer.totals:
             score, counts = totals.score, totals.counts
             if not totals.used:
                 text = f"{score.id}: none of {score.total} variants is called"
                 yield issue("FB-PGS-006", text, self._name)
                 continue
+            if uncalled := sum(not totals.called(number) for number in range(samples)):
+                text = f"{score.id}: no variant is called in {uncalled} of {samples} samples: theirs is not stated"
+                yield issue("FB-PGS-006", text, self._name)
+            if score.ratio:
+                text = f"{score.id}: weight_type is {score.ratio}, and effect_weight is added as it is"
+                yield issue("FB-PGS-016", text, self._name)
             yield issue("FB-PGS-010", f"{score.id}: {totals.used} of {score.total} variants used", self._name)
             lost = score.total - totals.used
             if lost > 0:

@@ -68,7 +68,7 @@ class SampleScore:
     @property
     def used(self) -> int:
         """Variants with a call."""
-        return self.totals.used - self.no_calls
+        return self.totals.called(self.number)
 
     @property
     def no_calls(self) -> int:
@@ -117,6 +117,8 @@ class SampleScore:
         totals = self.totals
         counts = totals.counts
         parts = [f"{self.used} of {totals.score.total} variants used"]
+        if totals.score.ratio:
+            parts.append(f"weights of type {totals.score.ratio} added as they are")
         for number, words in (
             (self.no_calls, "without a call"),
             (self.imputed, "of these given the file's mean"),

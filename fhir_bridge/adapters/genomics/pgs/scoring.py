@@ -13,11 +13,11 @@ from fhir_bridge.adapters.genomics.pgs.options import PgsOptions
 from fhir_bridge.adapters.genomics.pgs.scoring_file import EFFECTS, Score
 from fhir_bridge.adapters.genomics.pgs.weights import Weights, contig_key
 
-__all__ = ["Scorer", "Totals"]
+__all__ = ["MEAN_NEEDS", "Scorer", "Totals"]
 
 _COMPLEMENT = str.maketrans("ACGT", "TGCA")
 _AMBIGUOUS = frozenset((frozenset("AT"), frozenset("CG")))
-_MEAN_NEEDS = 50
+MEAN_NEEDS = 50
 """Samples that a file must have for their mean (PLINK 2 asks for as many)."""
 ABSENT, MISMATCH, OTHER_STRAND, FILTERED, IN_BLOCK, DROPPED, USED, FLIPPED, ASSUMED = range(9)
 """What became of a variant of a score; the highest counts."""
@@ -54,6 +54,10 @@ class Totals:
         denominator = self.alleles(sample) + 2 * self.imputed[sample]
         return self.sums[sample] / denominator if denominator else None
 
+    def called(self, sample: int) -> int:
+        """Variants of the score that a sample has a call of."""
+        return self.used - self.no_calls[sample]
+
     @property
     def used(self) -> int:
         """Variants that are in the score of a sample that has all of them called."""
@@ -66,6 +70,9 @@ class Scorer:
     Args:
         assembly: name of the build, which says where X recombines with Y.
         base: the bases of the reference by contig and positions; None where there is none.
+
+    Attributes:
+        without_dosage: lines of which genotypes are counted, as they have not what dosages are to be taken from.
     """
 
     def __init__(
@@ -81,6 +88,7 @@ class Scorer:
         self._options = options
         self._base = base
         self._assembly = assembly
+        self.without_dosage = 0
         self._state = bytearray(len(weights))
         self._known: dict[int, dict[str, tuple[float, int] | None]] = {}
         self._pending: dict[int, list[Dosages]] = {}
@@ -135,6 +143,8 @@ class Scorer:
         for number in numbers:
             self._variant(number, alleles, genotypes, failed=failed)
         matched = bool(numbers)
+        if matched and self._options.dosage not in genotypes.keys:
+            self.without_dosage += 1
         if end > position:
             for number in self._weights.between(contig, position + 1, end):
                 matched = True
@@ -244,7 +254,7 @@ class Scorer:
             totals.sums[sample] += contribution(effect, weights, dosage, of)
 
     def _mean(self, dosages: Dosages) -> float | None:
-        if self._options.missing != "mean" or self._samples < _MEAN_NEEDS:
+        if self._options.missing != "mean" or self._samples < MEAN_NEEDS:
             return None
         called = [dosage for dosage in dosages if dosage is not None]
         return sum(called) / len(called) if called else None

@@ -69,6 +69,7 @@ class Score:
     Attributes:
         id: its accession; the file's name where it has none.
         build: of the positions that are used; None where only rsIDs are.
+        ratio: what kind of ratio the weights are, by `weight_type` (`OR`, `HR`); None where they are none.
         total: rows; unusable: rows that can't be computed from a VCF, by reason.
     """
 
@@ -80,6 +81,7 @@ class Score:
     license: str | None = None
     build: str | None = None
     file: str = ""
+    ratio: str | None = None
     total: int = 0
     unusable: Counter[str] = field(default_factory=Counter)
 
@@ -268,6 +270,7 @@ class _Reader:
                 license=get("license"),
                 build=self._build,
                 file=self._path.name,
+                ratio=_ratio(get("weight_type", "")),
             )
         return score
 
@@ -334,6 +337,13 @@ class _Reader:
             others = tuple(each.upper() for each in at[4].replace("|", "/").split("/") if each)
             results.append((at[0], int(at[1]) if located else 0, rsid, at[3].upper(), others))
         return tuple(results)
+
+
+def _ratio(weight_type: str) -> str | None:
+    """The ratio that weights are, where they are not said to be its logarithm."""
+    words = set(re.findall("[a-z]+", weight_type.lower()))
+    named = words & {"or", "hr", "rr", "odds", "hazard", "risk", "ratio"}
+    return weight_type[:40] if named and not words & {"log", "ln", "beta"} else None
 
 
 def _missing(text: str) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
 
+from fhir_bridge.adapters.genomics.assembly import BUILDS, chromosome
 from fhir_bridge.adapters.genomics.query.changes import (
     Bases,
     Change,
@@ -17,7 +19,7 @@ from fhir_bridge.adapters.genomics.query.changes import (
     placed,
     read_variant,
 )
-from fhir_bridge.adapters.genomics.query.intervals import Interval
+from fhir_bridge.adapters.genomics.query.intervals import Interval, build_of
 
 __all__ = ["ObservedVariant", "codes_of", "components", "read_observation"]
 
@@ -28,6 +30,8 @@ _BASES = frozenset("ACGTN")
 _CLASSES = {"LA6683-2": "germline", "LA6684-0": "somatic"}
 
 
+_MATE = re.compile(r"[\[\]]([^\s<>\[\]]+):([0-9]{1,10})[\[\]]")
+_CHR2 = re.compile(r" CHR2=(\S+) END=([0-9]{1,10})(?!\d)")
 _NAMES = frozenset(("81252-9", "81290-9", "48004-6"))
 _SPANS = frozenset(("81254-5", "81302-2", "81301-4"))
 _READ = _NAMES | _SPANS | {"48013-7", "92822-6", "48002-0", "69547-8", "69551-0", "48018-6", "82155-3"}
@@ -47,6 +51,7 @@ class ObservedVariant:
         source_class: `germline` or `somatic`; None where that is not said.
         genes: codes and symbols of genes.
         endless: it says where it begins at the earliest, and not where it ends.
+        mate: of a breakend, or a variant that ends on another chromosome, what it is joined to.
         present: false where the Observation says that it is absent, not called, or indeterminate.
     """
 
@@ -61,6 +66,7 @@ class ObservedVariant:
     present: bool
     accession: str | None = None
     endless: bool = False
+    mate: Interval | None = None
     _extent: Placed | Literal[False] | None = False
 
     @cached_property
@@ -246,4 +252,20 @@ def read_observation(resource: Mapping[str, Any]) -> ObservedVariant:
         not absent or "LA9633-4" in absent,
         accession,
         outer is not None and "high" not in (spans["81301-4"].get("valueRange") or {}),
+        None if literal or alternate is None else _mate(resource, alternate, accession or ""),
     )
+
+
+def _mate(resource: Mapping[str, Any], alternate: str, accession: str) -> Interval | None:
+    """Where a breakend's ALT names its mate, or else the caller's own words do (CHR2 and END), in the same build."""
+    match = _MATE.search(alternate)
+    if match is None and alternate[:1] == "<":
+        texts = (note.get("text") for note in resource.get("note") or () if isinstance(note, dict))
+        matches = (_CHR2.search(text) for text in texts if isinstance(text, str))
+        match = next(filter(None, matches), None)
+    build, _ = build_of(accession)
+    name = None if match is None else chromosome(match[1])
+    if match is None or build is None or name is None:
+        return None
+    position = int(match[2])
+    return Interval(BUILDS[build].accessions[name], position - 1, position) if position else None

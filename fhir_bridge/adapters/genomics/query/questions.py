@@ -47,7 +47,10 @@ class RangeQuestion:
         )
 
     def touches(self, variant: ObservedVariant) -> bool:
-        """Whether a variant changes a base of it, in whichever build, wherever that can be written."""
+        """Whether a variant changes a base of it, in whichever build, wherever that can be written; or joins it to
+        another place."""
+        if (mate := variant.mate) is not None and any(mate.overlaps(each) for each in self.intervals):
+            return True
         accession, bases, interval = variant.accession, variant.bases, variant.interval
         wanted = []
         for each in self.intervals:
