@@ -296,6 +296,8 @@ def _allele(call: Call, number: int, study: Study, reported: set[tuple[str, str]
         call.alleles.pop()
         study.kept += 1
         line.kept = True
+        if allele.begins is not None:
+            call.file.endless.add(line.chrom)
         return
     for code in _limits(allele):
         reported.add(_statement(code))

@@ -102,6 +102,7 @@ class VcfFile:
         assessed: the header declares keys of ACMG/AMP classes or criteria.
         returned: places that the file comes back to, after lines of others.
         cut: the text ended before the file did; how much is lost can't be known.
+        endless: contigs with structural variants that stay in the kept file and do not say where they end.
         account: counts what no rule represents; None where nobody asks.
     """
 
@@ -137,6 +138,7 @@ class VcfFile:
         self.lost_lines = 0
         self.unplaced = 0
         self.cut = False
+        self.endless: set[str] = set()
         # Every value of the first lines is checked, called or not: a program's faults show there.
         self.checked_to = (
             1 << 62 if options.check else header.lines + max(1, 2000 // max(1, len(self.columns)))
@@ -223,7 +225,8 @@ class VcfFile:
         from fhir_bridge.adapters.genomics.kept_writing import lasting
 
         somatic = None if self.somatic is None else sorted(self.somatic)
-        return {**lasting(self.options), "somatic": somatic}
+        endless = {"endless": sorted(self.endless)} if self.endless else {}
+        return {**lasting(self.options), "somatic": somatic, **endless}
 
     @property
     def kept_counts(self) -> Mapping[str, int]:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from fhir_bridge.adapters.genomics.alleles import parse_alternate
 from fhir_bridge.adapters.genomics.delivery import place_of
 from fhir_bridge.adapters.genomics.file import VcfFile
-from fhir_bridge.adapters.genomics.kept_reading import KeptVcf, open_kept
+from fhir_bridge.adapters.genomics.kept_reading import ENCODING, KeptVcf, open_kept
 from fhir_bridge.adapters.genomics.line_reader import LineReader
 from fhir_bridge.adapters.genomics.values import whole
 
@@ -31,7 +31,7 @@ def kept_places(kept: KeptVcf, samples: tuple[str, ...], wanted: Sequence[int]) 
                     continue
                 index = bisect_left(wanted, place)
                 asked = index < len(wanted) and wanted[index] == place
-                if asked and reader.read(line.encode(), number).is_taken:
+                if asked and reader.read(line.encode(ENCODING), number).is_taken:
                     yield place
 
 

@@ -29,6 +29,7 @@ from fhir_bridge.plugins import ReadContext, SourceModel
 from fhir_bridge.plugins.extras import require
 
 __all__ = [
+    "ENCODING",
     "KeptReader",
     "KeptVcf",
     "ReclassifyingAdapter",
@@ -41,6 +42,8 @@ __all__ = [
 
 MOST_LINES = 20_000
 """Lines of a kept file that one answer is made of."""
+ENCODING = "latin-1"
+"""Of the lines of an open file, which are its bytes so: what they say their reader decodes, or reports."""
 _TOO_MANY = f"more than {MOST_LINES} lines: ask for less at once"
 
 
@@ -73,10 +76,10 @@ class KeptVcf:
         stated = dict(self.options)
         somatic = stated.pop("somatic", None)
         # What decides what is stored, and what was studied, is of no concern here.
-        for name in ("panel", "stored_regions", "studied_bed"):
+        for name in ("panel", "stored_regions", "studied_bed", "endless"):
             stated.pop(name, None)
         options = Options.parse({**stated, "samples": samples, "keep": False, "check": False})
-        header = read_header(iter([line.encode() for line in head]), options.fileformat)
+        header = read_header(iter([line.encode(ENCODING) for line in head]), options.fileformat)
         build = BUILDS[self.assembly]
         try:
             file = VcfFile(self.name, header, build, options, Studied(), self.id)
@@ -90,7 +93,7 @@ class KeptVcf:
 
 
 def open_kept(kept: KeptVcf) -> Any:
-    """The file with its index, to be fetched from (`pysam.TabixFile`).
+    """The file with its index, to be fetched from (`pysam.TabixFile`); its lines are bytes, decoded as `ENCODING`.
 
     Raises:
         ValueError: it can't be opened.
@@ -99,7 +102,7 @@ def open_kept(kept: KeptVcf) -> Any:
     import pysam
 
     try:
-        return pysam.TabixFile(str(kept.data), index=str(kept.index))
+        return pysam.TabixFile(str(kept.data), index=str(kept.index), encoding=ENCODING)
     except OSError as error:
         raise ValueError("the kept file can't be opened") from error
 
@@ -136,6 +139,7 @@ class ReclassifyingAdapter:
             "clinvar": release,
             "keep": True,
         }
+        self._options.pop("endless", None)
         somatic = self._options.pop("somatic", None)
         self._somatic = None if somatic is None else frozenset(somatic)
 
@@ -164,12 +168,15 @@ class KeptReader:
         self._kept = kept
         self._file: VcfFile | None = None
         self._plain: PlainLines | None = None
+        self._endless: dict[str, list[Interval]] = {}
 
     def records(
         self,
         places: Sequence[Interval] | None,
         takes: Callable[[str], bool] | None = None,
         changes: Sequence[Change] = (),
+        *,
+        endless: bool = False,
     ) -> Iterator[VcfRecord]:
         """The lines that lie at places, each once, in the file's order; all lines where no places are given.
 
@@ -178,6 +185,7 @@ class KeptReader:
         Args:
             takes: which lines count. Lines that give one variant must count together, as calls of it are numbered.
             changes: are looked for wherever the reference that the file was loaded with says that they may be written.
+            endless: structural variants before a place that do not say where they end count too.
 
         Raises:
             TooManyLines. ValueError: the file can't be read any more.
@@ -189,6 +197,8 @@ class KeptReader:
             reader = LineReader(self._file, self._plain)
             if places is not None and changes:
                 places = [*places, *self._elsewhere(changes)]
+            if places is not None and endless:
+                places = [*places, *self._before(tabix, self._file, places)]
             lines_of = _lines(tabix, self._file, places)
             chosen = lines_of if takes is None else filter(takes, lines_of)
             yield from in_blocks(map(reader.read_text, chosen, count(1)))
@@ -201,6 +211,32 @@ class KeptReader:
             for change in changes
             if reference is not None and change.accession in accessions
         ]
+
+    def _before(self, tabix: Any, file: VcfFile, places: Sequence[Interval]) -> list[Interval]:
+        """Where the first structural variants without an end lie that begin before the end of a place."""
+        results: list[Interval] = []
+        for contig in self._kept.options.get("endless", ()):
+            accession = file.place(contig).accession
+            last = max((place.end for place in places if place.accession == accession), default=None)
+            if accession is None or last is None:
+                continue
+            if contig not in self._endless:
+                starts = islice(_endless_on(tabix, file, contig), _MOST_ENDLESS)
+                self._endless[contig] = [Interval(accession, start - 1, start) for start in starts]
+            results += [each for each in self._endless[contig] if each.start < last]
+        return results
+
+
+def _endless_on(tabix: Any, file: VcfFile, contig: str) -> Iterator[int]:
+    """Positions of a contig with a structural variant of the sample that does not say where it ends."""
+    if contig not in tabix.contigs:
+        return
+    reader = LineReader(file)
+    for number, line in enumerate(filter(_SPANS.search, tabix.fetch(contig)), 1):
+        read = reader.read_text(line, number).line
+        alleles = [] if read is None else [each for call in read.calls for each in call.alleles]
+        if read is not None and any(isinstance(each, Allele) and each.begins is not None for each in alleles):
+            yield read.pos
 
 
 def _lines(tabix: Any, file: VcfFile, places: Sequence[Interval] | None) -> Iterator[str]:
@@ -226,6 +262,9 @@ def more_than_bases(line: str) -> bool:
 
 
 _BASES = re.compile("[ACGTNacgtn,]+")
+_SPANS = re.compile("<(?:DEL|DUP|INV|CNV)[:>]")
+_MOST_ENDLESS = 100
+"""Structural variants without an end that are looked at, of a contig: one of them says that there are some."""
 
 
 class _VariantOfLine(ObservedVariant):

@@ -138,9 +138,9 @@ class LineReader:
         return self._read(item, number)
 
     def read_text(self, text: str, number: int) -> VcfRecord:
-        """The same of a line that is decoded."""
-        record = self._usual(text, number) if self._plain.usable else None
-        return self._read(text.encode(), number) if record is None else record
+        """The same of a line whose characters are its bytes (Latin-1)."""
+        record = self._usual(text, number) if self._plain.usable and text.isascii() else None
+        return self._read(text.encode("latin-1"), number) if record is None else record
 
     def _usual(self, text: str, number: int) -> PlainRecord | None:
         """The record of a line of the usual form at a position of its own; None of another one."""

@@ -124,6 +124,7 @@ def _state(file: VcfFile, reader: LineReader, broken: Sequence[Issue]) -> dict[s
         "unplaced": file.unplaced,
         "outside": file.outside,
         "cut": file.cut,
+        "endless": sorted(file.endless),
         "contigs": file.contigs_seen,
         "broken": [[each.code, each.message] for each in broken],
         "undeclared": sorted(reader.undeclared),
@@ -155,6 +156,7 @@ def _add(file: VcfFile, reader: LineReader, state: Mapping[str, Any], broken: li
     file.unplaced += state["unplaced"]
     file.outside += state["outside"]
     file.cut = file.cut or state["cut"]
+    file.endless.update(state["endless"])
     for contig in state["contigs"]:
         file.place(contig)
     broken += [issue(code, message, file.name) for code, message in state["broken"]]

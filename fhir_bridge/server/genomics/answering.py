@@ -49,8 +49,12 @@ def presence(
 ) -> list[Entry]:
     """Whether something is there, and whether anybody looked.
 
-    Where every test says that it looked elsewhere, there is no true or false: it was not studied.
+    Where every test says that it looked elsewhere, there is no true or false: it was not studied. Nor where a kept file
+    could not be looked into: what it has there is not known.
     """
+    if not present and evidence.unread:
+        understood = False
+        coverage = "no" if coverage == "no" else "unknown"
     entry: dict[str, Any] = {"name": "presence", "valueBoolean": present}
     if not present and (coverage == "no" or not understood):
         code = "not-performed" if coverage == "no" else "unknown"

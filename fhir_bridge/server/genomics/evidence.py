@@ -99,6 +99,8 @@ class Evidence:
         by_kind: Observations (`CODES`), by kind and id.
         studies: the tests; None where the caller may not see them.
         originals: of a kept file's Observations, by id, as they would be stored: nothing of them is redacted.
+        builds: those of kept files with variants.
+        unread: a kept file could not be looked into: what is not known here may be there.
         warnings: what the reader of the answer has to know.
     """
 
@@ -106,6 +108,8 @@ class Evidence:
     studies: list[Study] | None = None
     specimens: dict[str, frozenset[str]] = field(default_factory=dict)
     originals: dict[str, bytes] = field(default_factory=dict)
+    builds: set[str] = field(default_factory=set)
+    unread: bool = False
     warnings: list[str] = field(default_factory=list)
 
     def of(self, kind: str) -> list[Result]:

@@ -183,6 +183,7 @@ class _Kept:
         call, evidence = self.call, self.evidence
         if not call.access.permits("DocumentReference", "r"):
             evidence.warn("kept files are not looked into: the caller may not read DocumentReferences")
+            evidence.unread = True
             return
         from fhir_bridge.adapters.genomics.kept_reading import (
             TooManyLines,  # readers of files: not at the start
@@ -191,15 +192,13 @@ class _Kept:
         files = await call.services.store.kept_files.of_patient(self.subject, call.access)
         several = Counter((file.within, name) for file in files for name in file.parts)
         self.spoken.update((each, []) for each, count in several.items() if count > 1)
+        alone = [(file, part.alone) for file in files for part in file.parts.values() if part.alone]
+        evidence.builds.update(file.within for file, _ in alone)
+        if wanted is None:
+            _warn_of(evidence, alone)
+            return
         for file in files:
             for name, part in file.parts.items():
-                if wanted is None:
-                    if part.alone:
-                        evidence.warn(
-                            f"{part.alone} variants are in a kept file alone, which is looked into where ranges or "
-                            "variants are given"
-                        )
-                    continue
                 try:
                     if await self._add_part(file, name, part, wanted):
                         return
@@ -207,6 +206,7 @@ class _Kept:
                     raise refuse(413, "FB-REST-018", str(error)) from error
                 except (ValueError, OSError):
                     evidence.warn("a kept file can't be read: what it holds is missing here")
+                    evidence.unread = True
 
     async def _add_part(self, file: KeptFile, name: str, part: KeptPart, wanted: Sought) -> bool:
         """Add of a file's part what counts; whether that is enough."""
@@ -265,7 +265,7 @@ class _Kept:
         batch: list[_Observation] = []
         lines, most = 0, MOST if self.enough is None else FEW
         try:
-            for record in reader.records(wanted.places, takes, wanted.changes):
+            for record in reader.records(wanted.places, takes, wanted.changes, endless=self.structural):
                 if places is not None:
                     _note(record, places)
                 if record.outcome != "read":
@@ -328,6 +328,15 @@ class _Kept:
             )
         visible = await kept_files.visible(own, self.subject, self.call.access)
         return list(compress(own, visible))
+
+
+def _warn_of(evidence: Evidence, alone: Sequence[tuple[KeptFile, int]]) -> None:
+    """Warn of what kept files hold that are not looked into: how many variants each has that are not stored."""
+    files = len({file.key for file, _ in alone})
+    if files:
+        count = sum(number for _, number in alone)
+        held = "a kept file alone, which is" if files == 1 else f"{files} kept files alone, which are"
+        evidence.warn(f"{count} variants are in {held} looked into where ranges or variants are given")
 
 
 def _give_back(key: tuple[bytes, str, str, str], reader: KeptReader) -> None:

@@ -82,7 +82,7 @@ class GenomicsOperation(CallOperation):
         """Warn where variants are known on another build than the one asked about, and nothing lifts between them."""
         asked = {build_of(place.accession)[0] for place in places} - {None}
         accessions = {each.variant.accession or "" for each in evidence.of("variant")}
-        known = {build_of(accession)[0] for accession in accessions} - {None}
+        known = {build_of(accession)[0] for accession in accessions} - {None} | evidence.builds
         missing = sorted(build for build in known - asked if build is not None)
         if asked and missing:
             evidence.warn(

@@ -112,6 +112,15 @@ def test_a_deletion_without_an_end_is_found_where_it_begins_with_a_warning(serve
 
 
 @pytest.mark.parametrize("number", ["A1", "B1"])
+@pytest.mark.parametrize("operation", ["intersecting", "subsuming"])
+def test_a_deletion_without_an_end_may_reach_far(served: Http, number: str, operation: str) -> None:
+    for ranges, warned in (("51500-51600", True), ("200000000-200000100", True), ("30500-31000", False)):
+        presence, warnings = ask(served, number, operation, ranges)
+        assert presence is False
+        assert ("do not say where they end" in warnings) is warned
+
+
+@pytest.mark.parametrize("number", ["A1", "B1"])
 def test_a_deletion_whose_length_alone_is_stated_is_found_within_it(served: Http, number: str) -> None:
     assert ask(served, number, "subsuming", "85000-85100")[0] is True
 
