@@ -14,7 +14,10 @@ from typing import TYPE_CHECKING
 
 import httpx
 import pluggy
+import psycopg
+import psycopg_pool
 from fastapi import FastAPI
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
@@ -179,6 +182,8 @@ def create_app(
         redirect_slashes=False,  # the redirects would be built from the request's Host header
     )
     app.admission = Admission(app.dispatch, settings.max_requests)
+    app.add_exception_handler(psycopg.OperationalError, _away)
+    app.add_exception_handler(psycopg_pool.PoolTimeout, _away)
     for router in (
         discovery.router,
         login.router,
@@ -200,6 +205,13 @@ def create_app(
     if settings.pages:
         add_pages(app, manager)
     return app
+
+
+async def _away(_request: Request, error: Exception) -> JSONResponse:
+    """Of pages and the authorization server: nothing of what was asked was done (RFC 6749 §4.1.2.1)."""
+    _log.error("the database does not answer (%s)", type(error).__name__)
+    said = {"error": "temporarily_unavailable", "error_description": "the database does not answer now"}
+    return JSONResponse(said, 503, {"Retry-After": "2", "Cache-Control": "no-store"})
 
 
 @dataclass(frozen=True, slots=True)

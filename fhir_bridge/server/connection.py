@@ -30,6 +30,8 @@ MOST_AHEAD = 16
 """Requests that may wait in a connection behind the one that is served."""
 LINGER_SECONDS = 5.0
 """How long the rest of a body may take whose request was answered before it had arrived."""
+EOF_SECONDS = 2.0
+"""How long the work goes on for a client that sends no more: it may read on (a half-closed connection), or be gone."""
 STALL_SECONDS = 20.0
 LEAST_READ = 16 * 1024
 """Bytes of an answer that a client takes in `STALL_SECONDS`; one that takes fewer is cut off."""
@@ -52,15 +54,15 @@ class BoundedConnection(HttpToolsProtocol):
         self.idle_since = time.monotonic()
         self._deadline: asyncio.TimerHandle | None = None
         self._ending: asyncio.TimerHandle | None = None
-        self._in_head, self._whole, self._refused = False, True, False
+        self._in_head, self._whole, self._refused, self._half_closed = False, True, False, False
         self._begun = self._head_bytes = self._body_bytes = self._framing_bytes = 0
         self._hangup = HangUp()
         self._pending: deque[HangUp] = deque()
 
     @property
     def idle(self) -> bool:
-        """Whether no request is under way."""
-        return self._whole and not self._pending
+        """Whether no request is under way; one whose head is not there yet is none."""
+        return (self._whole or self._in_head) and not self._pending
 
     # from the transport
 
@@ -82,6 +84,16 @@ class BoundedConnection(HttpToolsProtocol):
         # Every request of the connection, the one that is served and those behind it.
         for hangup in self._pending:
             hangup.now()
+
+    def eof_received(self) -> bool:  # type: ignore[override]
+        """The client sends no more: what it asked is answered still."""
+        self._half_closed = True
+        if not self._whole and not self._in_head:
+            self._refuse(400, "FB-REST-008", "the request ends within its body")
+        if self._refused or not self._pending:
+            return False
+        self._limit(EOF_SECONDS)
+        return True
 
     def data_received(self, data: bytes) -> None:
         """Bytes of a request."""
@@ -134,7 +146,10 @@ class BoundedConnection(HttpToolsProtocol):
         self._unlimit()
         # Of a head that came at once, or with a body, only this is its size; uvicorn takes no longer address.
         self._check_head(len(self.url) + sum(len(name) + len(value) for name, value in self.headers))
-        if self.parser.get_http_version() == "1.1" and not any(name == b"host" for name, _ in self.headers):
+        version = self.parser.get_http_version()
+        if version not in ("1.0", "1.1"):
+            self.send_400_response("")
+        elif version == "1.1" and not any(name == b"host" for name, _ in self.headers):
             self._refuse(400, "FB-REST-008", "a request of HTTP/1.1 has a Host (RFC 9112 §3.2)")
         if self._refused:
             return
@@ -175,6 +190,8 @@ class BoundedConnection(HttpToolsProtocol):
         self.idle_since = time.monotonic()
         if self.transport.is_closing():
             self._watch_reading()
+        elif self._half_closed and not self._pending:
+            self._close()
         elif not self._pending and not self._whole:
             # Answered before its body was there (413): the rest is read and dropped for a while, so that the
             # client sees the answer and no reset.
@@ -231,9 +248,13 @@ class BoundedConnection(HttpToolsProtocol):
         if self._refused or self.transport.is_closing():
             return
         self._refused = True
-        if self._pending:  # an answer may be on its way: nothing can be said between its bytes
-            self._close()
-            return
+        if self._pending:
+            if len(self._pending) > 1 or self.cycle is None or self.cycle.response_started:
+                self._close()  # an answer may be on its way: nothing can be said between its bytes
+                return
+            # This is the answer: what the application would say goes nowhere.
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
         # Written by hand: without a request there is no ASGI cycle that would send a response.
         body = outcome_bytes(refuse(status, code, message).issues)
         head = [

@@ -92,10 +92,12 @@ async def _work(settings: Settings) -> None:
         bulk_kinds = {
             "bulk-export": export_handler(blobs, manager),
             "bulk-import": import_handler(blobs, manager, settings, terminology),
+            "bulk-predict": predict_handler(blobs, site),
         }
-        bulk = asyncio.create_task(work_on_jobs(store, bulk_kinds, stopped))
-        predict_kind = {"bulk-predict": predict_handler(blobs, site)}
-        predicting = asyncio.create_task(work_on_jobs(store, predict_kind, stopped))
+        bulk = [
+            asyncio.create_task(work_on_jobs(store, {kind: handler}, stopped))
+            for kind, handler in bulk_kinds.items()
+        ]
         rounds = 0
         grants = Grants(store)
         owners = Owners(grants, open_=settings.auth == "none")
@@ -142,9 +144,9 @@ async def _work(settings: Settings) -> None:
         await asyncio.gather(*jobs)
         await composing
         # But for what may take long: another worker goes on where it was.
-        for task in (bulk, predicting, *sending):
+        for task in (*bulk, *sending):
             task.cancel()
-        await asyncio.gather(bulk, predicting, *sending, return_exceptions=True)
+        await asyncio.gather(*bulk, *sending, return_exceptions=True)
         await consumers
         await notifying
         await http.aclose()

@@ -20,6 +20,7 @@ __all__ = [
     "TOKENS",
     "head",
     "in_record",
+    "naming",
     "of_identifier",
     "of_ids",
     "of_meta",
@@ -126,26 +127,24 @@ def _path(path: str) -> Condition:
     return Condition("audit_said(a.content) @? %s::jsonpath", (path,))
 
 
-def referring(code: str, text: str) -> Condition:
-    """Naming a resource (`Type/id`, or an address elsewhere) where the parameter looks."""
+def naming(code: str, text: str) -> Condition:
+    """Rows `j` of the index that name a resource (`Type/id`, or an address elsewhere) where the parameter looks."""
     text = text.partition("/_history/")[0]
-    ways = [f"j.{column} = %s" for column in REFERENCES[code]]
-    values = [text] * len(ways)
+    ways = [Condition(f"j.{column} = %s", (text,)) for column in REFERENCES[code]]
     if code != "agent" and text.startswith("Patient/"):
         # With whoever is linked to them, and also where no such Patient is stored.
         identity = text.removeprefix("Patient/")
         keys = person([identity])
         ids = f"ARRAY(SELECT p.id FROM resource p WHERE p.key = ANY({keys.text})) || %s::text"  # noqa: S608
-        ways.append(f"j.patient = ANY({ids})")
-        return Condition(
-            f"EXISTS (SELECT FROM audit_index j WHERE {SAME} AND ({' OR '.join(ways)}))",
-            (*values, *keys.values, identity),
-        )
-    if code == "patient":
+        ways.append(Condition(f"j.patient = ANY({ids})", (*keys.values, identity)))
+    elif code == "patient":
         return FALSE
-    return Condition(
-        f"EXISTS (SELECT FROM audit_index j WHERE {SAME} AND ({' OR '.join(ways)}))", tuple(values)
-    )
+    return any_of(ways)
+
+
+def referring(named: Condition) -> Condition:
+    """Of an event that such a row is of."""
+    return Condition(f"EXISTS (SELECT FROM audit_index j WHERE {SAME} AND {named.text})", named.values)
 
 
 def present(code: str) -> Condition:

@@ -21,6 +21,7 @@ from fhir_bridge.storage.audit_conditions import (
     TOKENS,
     head,
     in_record,
+    naming,
     of_identifier,
     of_ids,
     of_meta,
@@ -52,6 +53,9 @@ AUDIT = "AuditEvent"
 """The type that is no row of `resource`."""
 
 Parameters = Sequence[tuple[str, str]]
+
+_FEW = 20_000
+"""Events that name a resource, up to which they are looked up one by one."""
 
 _ROWS = "audit_index i JOIN audit a ON a.recorded = i.recorded AND a.key = i.key"
 _COLUMNS = (
@@ -258,7 +262,8 @@ class AuditEvents:
             raise BadSearch(f"R4 has no compartment of {kind}") from error
         if not codes:
             raise BadSearch(f"no {AUDIT} is in the compartment of a {kind}")
-        return any_of([referring(code, f"{kind}/{identity}") for code in codes if code in REFERENCES])
+        text = f"{kind}/{identity}"
+        return any_of([referring(naming(code, text)) for code in codes if code in REFERENCES])
 
     async def _conditions(
         self, parameters: Parameters, access: AccessFilter, codes: CodeSets | None
@@ -284,7 +289,10 @@ class AuditEvents:
             if not known:
                 unknown.append(UnknownParameter(name, f"not a search parameter of {AUDIT} here"))
                 continue
-            results.append(self._parameter(code, modifier, value))
+            if code in REFERENCES and (not modifier or modifier in definitions.resource_types()):
+                results.append(await self._referring(code, modifier, value))
+            else:
+                results.append(self._parameter(code, modifier, value))
         return all_of(results), unknown
 
     def _parameter(self, code: str, modifier: str, value: str) -> Condition:
@@ -306,24 +314,38 @@ class AuditEvents:
             make = lambda text: of_token(code, text)  # noqa: E731
         elif code in REFERENCES and modifier == "identifier":
             make = lambda text: of_identifier(code, text)  # noqa: E731
-        elif code in REFERENCES and (not modifier or modifier in definitions.resource_types()):
-            make = lambda text: self._referring(code, modifier, text)  # noqa: E731
         else:
             raise BadSearch(f"{code}:{modifier} is not supported for {AUDIT}")
         condition = any_of([make(text) for text in values])
         return negation(condition) if modifier == "not" else condition
 
-    def _referring(self, code: str, kind: str, text: str) -> Condition:
+    async def _referring(self, code: str, kind: str, value: str) -> Condition:
+        """Naming one of the resources. Few such events are looked up one by one: their time says which.
+
+        Else events are read in the order of time until a page is full, which would be all of them.
+        """
+        texts = split_list(value)
+        if not texts:
+            raise BadSearch(f"{code}: no value")
+        named = any_of([self._naming(code, kind, text) for text in texts])
+        if named == FALSE:
+            return FALSE
+        moments = f"SELECT j.recorded FROM audit_index j WHERE {named.text} LIMIT {_FEW + 1:d}"  # noqa: S608
+        async with self._pool.connection() as connection:
+            rows = await (await connection.execute(moments.encode(), named.values, binary=True)).fetchall()
+        if len(rows) > _FEW:
+            return referring(named)
+        return all_of([Condition("i.recorded = ANY(%s)", ([row[0] for row in rows],)), referring(named)])
+
+    def _naming(self, code: str, kind: str, text: str) -> Condition:
         text = relative(text, self._dictionaries.base)
         if kind and "/" not in text:
             text = f"{kind}/{text}"
         elif "/" not in text and code == "patient":
             text = f"Patient/{text}"
         if "/" in text:
-            return referring(code, text)
-        return any_of(
-            [referring(code, f"{target}/{text}") for target in sorted(definitions.resource_types())]
-        )
+            return naming(code, text)
+        return any_of([naming(code, f"{target}/{text}") for target in sorted(definitions.resource_types())])
 
     async def _chain(self, name: str, value: str, access: AccessFilter, codes: CodeSets | None) -> Condition:
         """`patient.family=…`, `entity:Observation.code=…`: the resource is one that the caller may find."""

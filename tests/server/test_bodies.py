@@ -54,6 +54,9 @@ def test_what_is_not_fhir_json_is_refused(hospital: Hospital, clinician: dict[st
         (b'{"resourceType":"Patient","gender":"male","gender":"female"}', 'the key "gender" occurs twice'),
         (b'{"resourceType":"Patient","multipleBirthInteger":NaN}', "NaN is no number"),
         (b'{"resourceType":"Patient","name":[{"family":"\\ud800"}]}', "half a surrogate pair"),
+        (b'{"resourceType":"Patient","name":[{"family":"a\\u001b"}]}', "the character U+001B"),
+        (b'{"resourceType":"Patient","name":[{"family":"a\\b"}]}', "the character U+0008"),
+        ('{"resourceType":"Patient","name":[{"family":"a\uffff"}]}'.encode(), "the character U+FFFF"),
         (b'{"resourceType":"Patient","multipleBirthInteger":' + b"9" * 5000 + b"}", "too many digits"),
     ],
 )

@@ -115,6 +115,32 @@ def _until(found: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"never: {what}")
 
 
+def test_an_import_that_waits_holds_up_no_export(served: Served, database_url: str) -> None:
+    headers = {**_token(served), "Prefer": "respond-async"}
+    uploaded = served.request(
+        "PUT",
+        "Binary/waiting",
+        content=json.dumps(patient("p0", "Other")),
+        headers={**_token(served), "Content-Type": "application/fhir+ndjson"},
+    )
+    assert uploaded.status_code == 201, uploaded.text
+    part = {"name": "url", "valueUrl": f"{served.base}/Binary/waiting"}
+    body = {"resourceType": "Parameters", "parameter": [{"name": "input", "part": [part]}]}
+    with psycopg.connect(database_url) as connection:
+        connection.execute("SELECT FROM resource WHERE type = 'Patient' AND id = 'p0' FOR UPDATE")
+        imported = served.request("POST", "$import", json=body, headers=headers)
+        assert imported.status_code == 202, imported.text
+        exported = served.get("$export?_type=Group", headers=headers)
+        _until(lambda: _state(served, exported, headers) == 200, "the export is done")
+        assert _state(served, imported, headers) == 202
+    _until(lambda: _state(served, imported, headers) == 200, "the import is done")
+
+
+def _state(served: Served, begun: httpx.Response, headers: dict[str, str]) -> int:
+    address = begun.headers["content-location"].removeprefix(f"{served.base}/")
+    return served.get(address, headers=headers).status_code
+
+
 def test_a_worker_that_is_killed_loses_nothing(served: Served, database_url: str) -> None:
     headers = {**_token(served), "Prefer": "respond-async"}
     with psycopg.connect(database_url, autocommit=True) as connection:

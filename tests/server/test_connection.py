@@ -19,6 +19,7 @@ from fhir_bridge.server.connection import bounded
 from fhir_bridge.server.joining import JoinedAnswer
 
 ANSWER = 8 * 1024 * 1024
+POST = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: "
 HELD = b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nabc"
 """A body that looks like an answer."""
 
@@ -348,6 +349,13 @@ class TestManyClients:
             assert b"200 OK" in late.recv(65536)
             assert all_of(idle[0]) == b""
 
+    def test_a_head_that_is_begun_keeps_no_place(self) -> None:
+        with run(most=3) as running:
+            begun = [running.open(b"GET / HTTP/1.1\r\nX: ") for _ in range(3)]
+            until(lambda: running.connections == 3)
+            assert b"200 OK" in running.open(GET).recv(65536)
+            assert all_of(begun[0]) == b""
+
     def test_where_all_are_at_work_the_next_is_turned_away(self) -> None:
         with run(most=2) as running:
             at_work = [running.open(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n") for _ in range(2)]
@@ -395,3 +403,43 @@ class TestHangingUp:
             assert client.recv(65536).count(b"200 OK") == 10
             running.open(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n" + GET * 100)
             until(lambda: running.app.cancelled == ["/slow"])
+
+
+class TestHalfClosed:
+    @pytest.mark.parametrize(
+        "request_", [GET, GET * 3, POST + b"2\r\n\r\nab"], ids=["read", "several", "with a body"]
+    )
+    def test_who_only_sends_no_more_is_answered(self, request_: bytes) -> None:
+        with run() as running:
+            client = running.open(request_)
+            client.shutdown(socket.SHUT_WR)
+            assert all_of(client).count(b"200 OK") == request_.count(b"HTTP/1.1")
+
+    def test_long_work_ends_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(connection, "EOF_SECONDS", 0.3)
+        with run() as running:
+            client = running.open(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
+            client.shutdown(socket.SHUT_WR)
+            assert all_of(client) == b""
+            until(lambda: running.app.cancelled == ["/slow"])
+
+    @pytest.mark.parametrize(
+        "request_",
+        [
+            POST + b"9\r\n\r\nab",
+            b"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\n",
+            b"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nFFFFFFFFFFFFFFFFF\r\n",
+            b"POST /body HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
+            b"GET /\r\n\r\n",
+        ],
+        ids=["a body that ends early", "negative chunk", "endless chunk", "another coding", "no version"],
+    )
+    def test_what_cannot_be_framed_is_refused_with_an_outcome(self, request_: bytes) -> None:
+        with run() as running:
+            client = running.open(request_)
+            client.shutdown(socket.SHUT_WR)
+            received = all_of(client)
+            assert received.startswith(b"HTTP/1.1 400 ")
+            assert received.count(b"HTTP/1.1 400") == received.count(b"OperationOutcome") == 1
+            until(lambda: running.admission.under_way == 0)
+            assert b"200 OK" in running.open(GET).recv(65536)

@@ -188,3 +188,28 @@ def test_a_binary_is_given_in_xml_and_xml_of_any_other_name_is_a_content(
     )
     assert raw.status_code == 201
     assert hospital.http.get("/fhir/Binary/raw", headers=clara).content == b"<a/>"
+
+
+def test_what_xml_cannot_say_hides_nothing_beside_it(hospital: Hospital, clara: dict[str, str]) -> None:
+    """A Patient as `load` stores it: with a character that XML does not have."""
+    loaded = patient("unsayable", "Q\x1b")
+    hospital.run(hospital.services.store.load, [loaded])
+    one = hospital.http.get("/fhir/Patient/unsayable", headers={**clara, **XML})
+    assert one.status_code == 406
+    assert "U+001B" in body(one)["issue"][0]["details"]["text"]
+    page = body(hospital.http.get("/fhir/Patient?_id=unsayable,anna", headers={**clara, **XML}))
+    found = {entry["search"]["mode"]: entry["resource"] for entry in page["entry"]}
+    assert found["match"]["id"] == "anna"
+    assert "U+001B" in found["outcome"]["issue"][0]["details"]["text"]
+
+
+def test_a_write_that_xml_cannot_answer_is_not_refused_afterwards(
+    hospital: Hospital, clara: dict[str, str]
+) -> None:
+    read = {"request": {"method": "GET", "url": "Patient/unsayable"}}
+    write = {"request": {"method": "PUT", "url": "Patient/beside"}, "resource": patient("beside", "Neben")}
+    bundle = {"resourceType": "Bundle", "type": "batch", "entry": [read, write]}
+    sent = {**clara, "Content-Type": "application/fhir+json", "Accept": "application/fhir+xml"}
+    answer = hospital.http.post("/fhir", json=bundle, headers=sent)
+    assert answer.status_code == 200
+    assert [entry["response"]["status"][:3] for entry in body(answer)["entry"]] == ["200", "201"]

@@ -9,7 +9,9 @@ import psycopg
 import pytest
 
 from fhir_bridge.fhir.access import EVERYTHING, AccessFilter, AccessRule
+from fhir_bridge.governance import audit
 from fhir_bridge.storage import Store
+from fhir_bridge.storage.audit_rows import AuditRecord
 from fhir_bridge.storage.writing import Operation
 from tests.storage.cohort import observation, with_store
 
@@ -19,6 +21,7 @@ TWICE = AccessFilter(
         AccessRule("Observation", frozenset("crs"), patient="p1"),
     )
 )
+RESEARCH = AccessFilter((AccessRule("*", frozenset("rs")),), purpose="HRESCH")
 ANNA = AccessFilter((AccessRule("*", frozenset("rs"), patient="p1"),), subject="p1")
 
 
@@ -214,13 +217,49 @@ def test_what_is_about_a_person_through_others_is_found_by_index(filled: str) ->
     assert scans == []
 
 
-def _statements(monkeypatch: pytest.MonkeyPatch) -> list[tuple[bytes, Any]]:
-    """The queries on resources that run from now on, with their values."""
+@pytest.mark.parametrize("access", [EVERYTHING, RESEARCH], ids=["all", "of a purpose that some deny"])
+@pytest.mark.parametrize(
+    "named",
+    [("patient", "seldom"), ("entity", "Observation/once"), ("patient", "nobody")],
+    ids=lambda pair: pair[1],
+)
+def test_the_few_events_of_a_patient_are_found_among_all(
+    filled: str, access: AccessFilter, named: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fill(store: Store) -> None:
+        async with store.connection() as connection:
+            row = await (await connection.execute("SELECT count(*) FROM audit")).fetchone()
+        if row is not None and not row[0]:
+            events = [
+                ("Observation/once", "seldom"),
+                *((f"Observation/{n}", f"p{n % 9}") for n in range(3000)),
+            ]
+            await store.append_audit([each for event in events for each in _event(*event)])
+            async with store.connection() as connection:
+                await connection.execute("ANALYZE")
+
+    async def work(store: Store) -> int:
+        return len((await store.search("AuditEvent", [named], access)).entries)
+
+    with_store(filled, fill)
+    statements = _statements(monkeypatch, b"FROM audit_index")
+    assert with_store(filled, work) == (named[1] != "nobody")
+    for query, values in statements:
+        _check(filled, query, values, "force_custom_plan")
+
+
+def _event(reference: str, patient: str) -> list[AuditRecord]:
+    context = audit.Context("https://fhir.example/fhir", "app", None, "203.0.113.5", "TREAT", "r-1")
+    return audit.records(audit.write(context, "update", reference), [patient])
+
+
+def _statements(monkeypatch: pytest.MonkeyPatch, of: bytes = b"FROM resource r") -> list[tuple[bytes, Any]]:
+    """The queries on resources, or events, that run from now on, with their values."""
     statements: list[tuple[bytes, Any]] = []
     execute = psycopg.AsyncConnection.execute
 
     async def recorded(connection: Any, query: Any, values: Any = None, **options: Any) -> Any:
-        if isinstance(query, bytes) and b"FROM resource r" in query:
+        if isinstance(query, bytes) and of in query:
             statements.append((query, values))
         return await execute(connection, query, values, **options)
 
@@ -246,6 +285,8 @@ def _check(url: str, query: bytes, values: Any, mode: str, most: int = 200) -> N
     # Whether anybody denies a purpose is known with the first row that does.
     small = (" on link", " on consent_denial denying")
     scans = [line for (line,) in plan if "Seq Scan" in line and not any(table in line for table in small)]
+    # The partitions of further months are empty.
+    scans = [line for line in scans if not re.search(r" on audit.*(rows=0\.00|never executed)", line)]
     assert scans == [], lines
     removed = [int(line.rpartition(":")[2]) for (line,) in plan if "Rows Removed by Filter" in line]
     assert sum(removed) < most, lines

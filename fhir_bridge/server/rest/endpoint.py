@@ -47,6 +47,8 @@ _log = logging.getLogger("fhir_bridge.rest")
 _METHODS = "GET, HEAD, POST, PUT, PATCH, DELETE"
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 _NOT_KEPT = (b"cache-control", b"no-store")
+_AWAY = (psycopg.OperationalError, psycopg_pool.PoolTimeout, OSError)
+"""What is raised where the database does not answer."""
 _SEGMENT = re.compile(r"[A-Za-z0-9.\-]{1,64}")
 _WARNING = (
     '299 - "fhir-bridge runs WITHOUT AUTHORIZATION: anyone on this machine may read and change everything"'
@@ -100,7 +102,7 @@ class FhirEndpoint:
         except psycopg.errors.DiskFull:
             _log.critical("request %s: the database's disk is full", identity)
             response = _of_storage(DiskFull("the database's disk is full: nothing of this was stored"))
-        except (psycopg.OperationalError, psycopg_pool.PoolTimeout, OSError) as error:
+        except _AWAY as error:
             _log.error("request %s: the database does not answer (%s)", identity, type(error).__name__)
             away = refuse(
                 503, "FB-REST-013", "the database does not answer now", headers={"Retry-After": "2"}
@@ -138,9 +140,12 @@ class FhirEndpoint:
             path = _segments(request)
         except Refusal:
             path = []
-        await record_refusal(
-            self._services, request, identity, who.caller, who.access, status, code, path=path
-        )
+        try:
+            await record_refusal(
+                self._services, request, identity, who.caller, who.access, status, code, path=path
+            )
+        except _AWAY as error:
+            _log.error("request %s: its refusal can't be noted (%s)", identity, type(error).__name__)
 
     async def _serve(self, request: Request, identity: str, who: _Who) -> Response:
         segments = _segments(request)
