@@ -210,8 +210,8 @@ def create_app(
 async def _away(_request: Request, error: Exception) -> JSONResponse:
     """Of pages and the authorization server: nothing of what was asked was done (RFC 6749 §4.1.2.1)."""
     _log.error("the database does not answer (%s)", type(error).__name__)
-    said = {"error": "temporarily_unavailable", "error_description": "the database does not answer now"}
-    return JSONResponse(said, 503, {"Retry-After": "2", "Cache-Control": "no-store"})
+    content = {"error": "temporarily_unavailable", "error_description": "the database does not answer now"}
+    return JSONResponse(content, 503, {"Retry-After": "2", "Cache-Control": "no-store"})
 
 
 @dataclass(frozen=True, slots=True)

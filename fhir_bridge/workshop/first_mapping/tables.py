@@ -70,7 +70,7 @@ _OF_ENCOUNTERS: Final = frozenset(
 )
 _MAKES_ENCOUNTERS: Final = _OF_ENCOUNTERS - {"complaint"}
 _ABOUT_VISITS: Final = _OF_ENCOUNTERS | {"provider", "provider-id", "duration", "arrival-mode", "triage"}
-_TELLING: Final = 2
+_DISTINCTIVE: Final = 2
 """More than so many roles of columns about visits tell that the rows are visits."""
 FINDINGS: Final = frozenset(
     "code-status severity complication diagnosis quality anesthesia reaction diet isolation triage stage fasting".split()
@@ -225,7 +225,7 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     about = roles & _ABOUT_VISITS
     if own and "Encounter" in votes and (dated or len(about) > 1) and not many_measures(guesses):
         vote("Encounter", 1.0, "each row has its own visit")
-        if dated and len(about) > _TELLING and not roles & {"performed", "procedure", "test"}:
+        if dated and len(about) > _DISTINCTIVE and not roles & {"performed", "procedure", "test"}:
             vote("Encounter", 1.5, "what is known of each visit")
     elif "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}):
         del votes["Encounter"]
