@@ -44,6 +44,57 @@ def test_medication_that_was_not_taken_is_never_one_that_was(write: Write, eleme
     assert stored["subject"]["reference"] == f"Patient/{result.of('Patient')[0]['id']}"
 
 
+UNDONE = [
+    ("Procedure", {"notDone": True, "notDoneReason": {"text": "refused"}, "code": {"text": "bypass"}}),
+    (
+        "Procedure",
+        {"notPerformed": True, "reasonNotPerformed": [{"text": "refused"}], "code": {"text": "bypass"}},
+    ),
+    ("Immunization", {"notGiven": True, "explanation": {"reasonNotGiven": [{"text": "refused"}]}}),
+    ("Immunization", {"wasNotGiven": True, "explanation": {"reasonNotGiven": [{"text": "refused"}]}}),
+    ("MedicationAdministration", {"notGiven": True, "reasonNotGiven": [{"text": "refused"}]}),
+    ("MedicationAdministration", {"wasNotGiven": True, "reasonNotGiven": [{"text": "refused"}]}),
+    ("Communication", {"notDone": True, "notDoneReason": {"text": "refused"}}),
+]
+
+
+@pytest.mark.parametrize(
+    ("kind", "stated"), UNDONE, ids=lambda value: value if isinstance(value, str) else next(iter(value))
+)
+def test_what_was_not_done_is_never_something_that_was(
+    write: Write, kind: str, stated: dict[str, Any]
+) -> None:
+    more = {
+        "Immunization": {
+            "patient": {"reference": "Patient/p"}, "vaccineCode": {"text": "flu"}, "date": "2018-01-01",
+            "primarySource": True,
+        },
+        "MedicationAdministration": {
+            "patient": {"reference": "Patient/p"}, "medicationCodeableConcept": {"text": "heparin"},
+            "effectiveTimeDateTime": "2015-01-01",
+        },
+    }.get(kind, {"subject": {"reference": "Patient/p"}})  # fmt: skip
+    resource = {"resourceType": kind, "id": "u", "status": "completed", **more, **stated}
+    (stored,) = converted(write, resource).of(kind)
+    assert stored["status"] == "not-done"
+    reason = stored["statusReason"]
+    assert (reason[0] if isinstance(reason, list) else reason)["text"] == "refused"
+    done = {**resource, "id": "d", **{name: False for name in stated if stated[name] is True}}
+    for name in ("notDoneReason", "reasonNotPerformed", "reasonNotGiven", "explanation"):
+        done.pop(name, None)
+    (stored,) = converted(write, done).of(kind)
+    assert stored["status"] == "completed"
+
+
+def test_a_family_history_that_was_not_taken_is_unknown(write: Write) -> None:
+    resource = {
+        "resourceType": "FamilyMemberHistory", "id": "f", "status": "completed", "notDone": True,
+        "patient": {"reference": "Patient/p"}, "relationship": {"text": "father"},
+    }  # fmt: skip
+    (stored,) = converted(write, resource).of("FamilyMemberHistory")
+    assert stored["status"] == "health-unknown"
+
+
 def test_elements_of_earlier_versions_are_those_of_r4(write: Write) -> None:
     subject = {"reference": "Patient/p"}
     text = {"text": "x"}

@@ -14,6 +14,10 @@ _RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
         "patient": "subject", "context": "encounter", "assertedDate": "recordedDate", "dateRecorded": "recordedDate",
     },
     "Encounter": {"patient": "subject", "reason": "reasonCode"},
+    "Immunization": {"date": "occurrenceDateTime"},
+    "MedicationAdministration": {
+        "patient": "subject", "effectiveTimeDateTime": "effectiveDateTime", "effectiveTimePeriod": "effectivePeriod",
+    },
     "MedicationRequest": {"patient": "subject", "context": "encounter", "dateWritten": "authoredOn"},
     "MedicationStatement": {"patient": "subject"},
     "Observation": {"context": "encounter"},
@@ -88,9 +92,63 @@ def _statement(built: dict[str, Any]) -> None:
         built["note"] = [*(built.get("note") or ()), {"text": f"taken: {taken}"}]
 
 
+def _undone(built: dict[str, Any], elements: tuple[str, ...], reason: str) -> None:
+    """Of what was not done, which R4 has as a status: never as something that was.
+
+    Args:
+        elements: those that say so. reason: the one that says why.
+    """
+    stated = [built.pop(name) for name in elements if isinstance(built.get(name), bool)]
+    if any(stated):
+        built["status"] = "not-done"
+        if reason in built and "statusReason" not in built:
+            built["statusReason"] = built.pop(reason)
+
+
+def _procedure(built: dict[str, Any]) -> None:
+    _undone(built, ("notDone", "notPerformed"), "notDoneReason")
+    given = built.get("reasonNotPerformed")
+    if built.get("status") == "not-done" and isinstance(given, list) and len(given) == 1:
+        built.setdefault("statusReason", built.pop("reasonNotPerformed")[0])
+
+
+def _administration(built: dict[str, Any]) -> None:
+    _undone(built, ("notGiven", "wasNotGiven"), "reasonNotGiven")
+
+
+def _communication(built: dict[str, Any]) -> None:
+    _undone(built, ("notDone",), "notDoneReason")
+
+
+def _immunization(built: dict[str, Any]) -> None:
+    explanation = built.get("explanation")
+    given = explanation.get("reasonNotGiven") if isinstance(explanation, Mapping) else None
+    _undone(built, ("notGiven", "wasNotGiven"), "")
+    if built.get("status") == "not-done" and isinstance(given, list) and len(given) == 1:
+        built.setdefault("statusReason", given[0])
+        left = {name: value for name, value in built.pop("explanation").items() if name != "reasonNotGiven"}
+        built |= {"explanation": left} if left else {}
+
+
+def _family(built: dict[str, Any]) -> None:
+    """A history that could not be taken says nothing of the relative: `health-unknown`."""
+    if built.get("notDone") is False:
+        del built["notDone"]
+    elif built.get("notDone") is True:
+        del built["notDone"]
+        built["status"] = "health-unknown"
+        if "dataAbsentReason" not in built and isinstance(built.get("notDoneReason"), Mapping):
+            built["dataAbsentReason"] = built.pop("notDoneReason")
+
+
 _CHANGES: Final[Mapping[str, Callable[[dict[str, Any]], None]]] = {
+    "Communication": _communication,
     "Encounter": _encounter,
+    "FamilyMemberHistory": _family,
+    "Immunization": _immunization,
+    "MedicationAdministration": _administration,
     "MedicationStatement": _statement,
     "Observation": _observation,
     "Patient": _patient,
+    "Procedure": _procedure,
 }
