@@ -106,6 +106,20 @@ _CODES = declare(
         "structure",
     ),
     IssueCode(
+        "FB-CSV-015",
+        "error",
+        "A cell has a formula whose value is not in the file",
+        "Open the workbook in a spreadsheet program and save it: programs that only write files work no formula out.",
+        "incomplete",
+    ),
+    IssueCode(
+        "FB-CSV-016",
+        "warning",
+        "A column of a workbook has numbers that are shown as percent, and are read as the fractions they are",
+        "Let the mapping multiply them by 100 where the unit is %.",
+        "informational",
+    ),
+    IssueCode(
         "FB-OMOP-001",
         "error",
         "The data set, or a table of it, can't be read",

@@ -221,3 +221,32 @@ def test_times_of_parquet_and_excel_keep_zone_seconds_and_days_whatever_form_the
         "d": "2026-03-12T09:05:00+01:00",
         "e": "2026-03-12T09:06:00+01:00",
     }
+
+
+def test_numbers_of_32_bits_keep_their_own_digits(tmp_path: Path) -> None:
+    values = [0.1, 5.4, 1e-7, 16777216.0, None]
+    table = pa.table({"value": pa.array(values, pa.float32())})
+    parquet.write_table(table, tmp_path / "t.parquet")
+    cells = [row.cell("value") for row in read_table(tmp_path / "t.parquet", Dialect())]
+    assert cells == ["0.1", "5.4", "0.0000001", "16777216", None]
+
+
+def test_a_formula_without_a_value_is_reported_with_its_row(tmp_path: Path) -> None:
+    """openpyxl writes formulas and works none out."""
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for cells in (["patient", "value", "share"], ["p1", "=2+2", 0.425], ["p2", 5, 0.5], ["=A2", "=B2", None]):
+        sheet.append(cells)
+    sheet["C2"].number_format = "0.0%"
+    book.save(tmp_path / "t.xlsx")
+    first, second, third, shares = read_table(tmp_path / "t.xlsx", Dialect())
+    assert [first.cell("patient"), first.cell("value"), second.cell("value")] == ["p1", None, "5"]
+    assert [(issue.code, issue.severity, issue.source) for issue in first.issues] == [
+        ("FB-CSV-015", "error", "t.xlsx:2")
+    ]
+    assert '"value"' in first.issues[0].message
+    assert not second.issues
+    assert '"patient", "value"' in third.issues[0].message
+    assert [(issue.code, issue.severity) for issue in shares.issues] == [("FB-CSV-016", "warning")]
+    assert '"share"' in shares.issues[0].message

@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
-from fhir_bridge.adapters.ehr.csv.excel_rows import excel_rows
+from fhir_bridge.adapters.ehr.csv.excel_rows import UNCALCULATED, excel_rows
 from fhir_bridge.adapters.ehr.csv.lines import RawRow
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
@@ -63,6 +63,7 @@ class BinaryTable:
             OSError: it can't be opened.
         """
         self.issues: list[Issue] = []
+        self.percent: set[int] = set()
         self._path = path
         self._dialect = dialect
         self._text = CellText(dialect)
@@ -114,6 +115,12 @@ class BinaryTable:
             column = column.dictionary_decode()
         if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
             return [text or "" for text in column.to_pylist()]
+        if pa.types.is_float32(column.type) or pa.types.is_float16(column.type):
+            # Their own shortest digits: as a number of 64 bits 0.1 is 0.10000000149011612.
+            return [
+                "" if text is None else self._text(float(text))
+                for text in column.cast(pa.string()).to_pylist()
+            ]
         return [self._text(value) for value in column.to_pylist()]
 
     def _excel(self) -> tuple[list[str], Iterator[RawRow]]:
@@ -154,10 +161,11 @@ class BinaryTable:
     def _excel_rows(self, sheet: Any) -> Iterator[RawRow]:
         number = 0
         try:
-            for number, values in excel_rows(sheet):
-                cells = [self._text(value) for value in values]
-                if any(cell.strip() for cell in cells):
-                    yield RawRow(number, cells)
+            for number, values in excel_rows(sheet, self.percent):
+                places = tuple(place for place, value in enumerate(values) if value is UNCALCULATED)
+                cells = [self._text(None if value is UNCALCULATED else value) for value in values]
+                if places or any(cell.strip() for cell in cells):
+                    yield RawRow(number, cells, None, places)
         except _EXCEL_ERRORS as error:
             raise BinaryTableError(f"row {number + 1} and after can't be read ({_first(error)})") from None
 

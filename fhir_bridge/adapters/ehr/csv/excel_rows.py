@@ -6,20 +6,26 @@ from collections.abc import Iterator
 from typing import Any, Final
 from xml.etree.ElementTree import Element
 
-__all__ = ["excel_rows"]
+__all__ = ["UNCALCULATED", "excel_rows"]
 
 _MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
+UNCALCULATED: Final = object()
+"""The value of a formula that no program has worked out yet: the file states none."""
 
 
-def excel_rows(sheet: Any) -> Iterator[tuple[int, list[Any]]]:
+def excel_rows(sheet: Any, percent: set[int]) -> Iterator[tuple[int, list[Any]]]:
     """The number of each row that a sheet of openpyxl's read-only mode has, and its values.
 
     openpyxl's own iteration keeps an element and the height of every row until the end.
 
+    Args:
+        percent: gets the places, from 0, of columns with numbers that are shown as percent.
+
     Raises:
         ValueError: a row or cell is outside of what a sheet can have.
     """
+    from openpyxl.utils import get_column_letter
     from openpyxl.worksheet._reader import WorkSheetParser
     from openpyxl.xml.functions import iterparse
 
@@ -33,23 +39,50 @@ def excel_rows(sheet: Any) -> Iterator[tuple[int, list[Any]]]:
             date_formats=book._date_formats,
             timedelta_formats=book._timedelta_formats,
         )
+        shares = _shown_as_percent(book)
         rows: Element | None = None
         for event, element in iterparse(source, ("start", "end")):
             if event == "start":
                 if element.tag == f"{_MAIN}sheetData":
                     rows = element
             elif element.tag == f"{_MAIN}row" and rows is not None:
+                formulas = [cell.get("r") for cell in element if cell.find(f"{_MAIN}f") is not None]
                 number, cells = parser.parse_row(element)
                 parser.row_dimensions.clear()
                 rows.clear()
                 if number > _LAST_ROW:
                     raise ValueError(f"row {number} is beyond the last that a sheet can have")
-                values = [None] * max((_column(cell) for cell in cells), default=0)
+                values: list[Any] = [None] * max((_column(cell) for cell in cells), default=0)
                 for cell in cells:
                     values[cell["column"] - 1] = cell["value"]
+                    if cell.get("style_id") in shares and isinstance(cell["value"], int | float):
+                        percent.add(cell["column"] - 1)
+                    if formulas and cell["value"] is None:
+                        place = f"{get_column_letter(cell['column'])}{number}"
+                        values[cell["column"] - 1] = UNCALCULATED if place in formulas else None
                 yield number, values
             elif element is rows:
                 return  # what comes after the rows is about how they look
+
+
+def _shown_as_percent(book: Any) -> set[int]:
+    """Numbers of the styles that show 0.425 as 42.5 %."""
+    from openpyxl.styles.numbers import BUILTIN_FORMATS, BUILTIN_FORMATS_MAX_SIZE
+
+    results = set()
+    for number, style in enumerate(book._cell_styles):
+        place = style.numFmtId - BUILTIN_FORMATS_MAX_SIZE
+        formats = book._number_formats
+        form = (
+            BUILTIN_FORMATS.get(style.numFmtId, "")
+            if place < 0
+            else formats[place]
+            if place < len(formats)
+            else ""
+        )
+        if "%" in form:
+            results.add(number)
+    return results
 
 
 def _column(cell: dict[str, Any]) -> int:

@@ -266,8 +266,18 @@ def _binary_rows(
     noted = _noted(_together(result, dialect.together) if dialect.together else result, unread, [0])
     yield from in_blocks(noted) if blocks else noted
     yield from lost
+    if opened.percent:
+        text = f"numbers of column {_columns(table, opened.percent)} are shown as percent: 0.425 stands for 42.5 %"
+        yield Row(table, table.name, [], [new_issue("FB-CSV-016", text, table.name)], "skipped", 0)
     if unread is not None:
         yield from unread.report()
+
+
+def _columns(table: Table, places: Iterable[int]) -> str:
+    names = table.names
+    return ", ".join(
+        f'"{names[place]}"' if place < len(names) else str(place + 1) for place in sorted(places)
+    )
 
 
 def refused(path: Path, dialect: Dialect, issue: Issue) -> Row:
@@ -323,6 +333,9 @@ def row_of(raw: RawRow, table: Table, width: int, kind: type[Row] = Row) -> Row:
     cells = raw.cells
     if raw.error is not None:
         return kind(table, locator, cells, [new_issue("FB-CSV-006", raw.error, locator)], "rejected")
+    if raw.uncalculated:
+        text = f"the formula of column {_columns(table, raw.uncalculated)} has no value"
+        return kind(table, locator, cells, [new_issue("FB-CSV-015", text, locator)])
     if len(cells) != width:
         if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
             cells = cells[:width]  # delimiters at the end of the line hold nothing
