@@ -399,6 +399,16 @@ def test_sample_that_is_there_twice_counts_once_and_is_listed(write: Write) -> N
     assert left == "not represented: Me: 1, samples that are there twice: 1"
 
 
+def test_what_is_said_of_a_record_beside_its_value_is_listed(write: Write) -> None:
+    meal = '<MetadataEntry key="HKBloodGlucoseMealTime" value="1"/>'
+    glucose = record("HKQuantityTypeIdentifierBloodGlucose", "mg/dL", 99, datetime(2023, 3, 1, 7))
+    glucose = glucose.replace("/>", f">{meal}</Record>")
+    result = converted(write("export.xml", f"{HEAD}{glucose}</HealthData>"))
+    assert len(result.of("Observation")) == 1
+    (left,) = (issue.message for issue in result.issues if issue.code == "FB-WEAR-003")
+    assert left == "not represented: MetadataEntry HKBloodGlucoseMealTime: 1"
+
+
 def test_points_of_another_user_are_not_of_the_patient_that_is_named(write: Write) -> None:
     point = (
         '{"header": {"schema_id": {"namespace": "omh", "name": "body-weight", "version": "1.0"}, "user_id": "USER"}, '

@@ -87,6 +87,9 @@ _NAMES: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
 )
 _PARTS: Final = frozenset("name manufacturer model version key title hash".split()).union(*_NAMES.values())
 
+_MOST_NAMED: Final = 100
+"""Kinds of what is not represented that are counted by name."""
+
 
 class _Pressure(NamedTuple):
     """One of two blood pressures as it is stated, and in mm[Hg]."""
@@ -429,6 +432,10 @@ class _File:
                 elif element.parent == "HealthData" and element.name not in ("ExportDate", "Correlation"):
                     self._left[element.name] += 1
                     yield self._skipped(element)
+                elif element.parent != "HealthData":
+                    # What is said of a record: before a meal, by hand, at rest.
+                    name = f"{element.name} {element.attributes.get('key', '')}".rstrip()
+                    self._left[name if name in self._left or len(self._left) < _MOST_NAMED else "others"] += 1
         except ExportError as error:
             cut = error  # what came before it counts
         if workout is not None:
