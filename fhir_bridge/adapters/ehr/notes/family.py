@@ -494,6 +494,8 @@ def _stated(sentence: Sentence, kin: _Kin, condition: re.Match[str], german: boo
             return
     if (
         text[: condition.start()].rstrip().endswith("?")
+        or text[:start].rstrip().endswith("?")
+        or (not german and _RIVAL.match(text, condition.end()))
         or _is_negated(text, condition)
         or re.match(
             r"[\s:]*(?:denied|verneint|negativ|ruled out|ausgeschlossen|none|nein|no)\b",
@@ -505,6 +507,10 @@ def _stated(sentence: Sentence, kin: _Kin, condition: re.Match[str], german: boo
     if _HEALTHY.search(text, *clause) and not re.search(r"\b(?:not|nicht)\b", text[clause[0] : clause[1]]):
         return
     yield sentence.fact("family", name, start, end, relation_name(kin.code, german))
+
+
+_RIVAL: Final = re.compile(r"\s*(?:vs\.?|versus)\s+\w", re.IGNORECASE)
+"""Between two conditions of which one is meant; in German `vs.` is the father's side."""
 
 
 def _around(sentence: Sentence, start: int, end: int) -> tuple[int, int]:

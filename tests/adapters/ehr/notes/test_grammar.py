@@ -139,6 +139,8 @@ def test_a_finding_of_now_is_told_from_an_earlier_one(text: str, facts: str) -> 
         ),
         ("Raucher: nein", "smoking=non"),
         ("Family history: ? MI in father.", ""),
+        ("Family history: mother had a stroke, ?father MI.", "family=stroke:mother"),
+        ("Family history: father - MI vs. angina.", ""),
         ("Do not smoke for two weeks.", ""),
         ("Quit smoking!", ""),
         ("No smoking on the ward.", ""),
