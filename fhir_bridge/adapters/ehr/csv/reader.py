@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -103,7 +104,7 @@ def _names(cells: list[str], where: str) -> list[str]:
         raise HeaderError(
             new_issue("FB-CSV-001", "the header holds NUL bytes: is the file UTF-16 or binary?", where)
         )
-    double = sorted({name for name in names if names.count(name) > 1})
+    double = sorted(name for name, times in Counter(names).items() if times > 1)
     if double:
         shown = ", ".join(f'"{name}"' for name in double)
         raise HeaderError(new_issue("FB-CSV-002", f"the header has {shown} more than once", where))
