@@ -7,10 +7,10 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.classes import STAY, class_of
 from fhir_bridge.workshop.first_mapping.codes import subject_of
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.meanings import CERTAINTY, ROUTES, SEVERITY
-from fhir_bridge.workshop.first_mapping.named import STAY
 from fhir_bridge.workshop.first_mapping.selecting import of_roles, stated_in
 from fhir_bridge.workshop.first_mapping.statuses import by_word, status_codes
 from fhir_bridge.workshop.first_mapping.table import Sample
@@ -72,6 +72,7 @@ def by_cells(sample: Sample, guesses: list[Guess]) -> None:
     visits = bool(roles & {"admitted", "discharged", "encounter-id"})
     tests: list[tuple[str, bool, Callable[[Sequence[str]], bool], str]] = [
         ("class", visits, _are_stays, "what class of visit it is"),
+        ("class", not visits, _are_all_stays, "what class of visit it is"),
         ("certainty", diseases, _known(CERTAINTY), "how sure it is"),
         ("severity", diseases, _known(SEVERITY), "how severe it is"),
         ("flag", results, _are_flags, "how far a result is from what is normal"),
@@ -94,6 +95,23 @@ def by_cells(sample: Sample, guesses: list[Guess]) -> None:
                 guess.evidence.append(f"its cells say {what}")
                 break
     _states(sample, guesses)
+    _types(sample, guesses)
+
+
+def _types(sample: Sample, guesses: list[Guess]) -> None:
+    """A class of visits of which no word is one of a class is their type: first, again, for a check."""
+    if of_roles(guesses, "admitted") and of_roles(guesses, "discharged"):
+        return  # where stays say by their days which class it is
+    for guess in of_roles(guesses, "class"):
+        words = set(stated_in(sample, guess))
+        if words and not any(class_of(word) or len(word) <= _LONG for word in words):
+            guess.role = "encounter-type"
+            guess.evidence.append("none of its words says a class (inpatient, ambulatory, emergency)")
+
+
+def _are_all_stays(cells: Sequence[str]) -> bool:
+    words = set(cells)
+    return 1 < len(words) <= _CLASSES and all(STAY.fullmatch(word) for word in words)
 
 
 def _are_stays(cells: Sequence[str]) -> bool:

@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.cell_writing import CellWriter, cell, literal, quoted
 from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.spans import latest
 
 __all__ = ["DateWriter"]
@@ -37,6 +39,12 @@ _PERHAPS: Final = {
 """Roles of a date that may say so, which is then asked."""
 
 
+_OF_RESULT: Final = re.compile(
+    r"(date )?(of |du |de |del |da |der |des )?(lab |test )?(result|ergebnis|esito|uitslag|svar)"
+)
+"""Names of dates of results, which are rarely more than when they were known."""
+
+
 class DateWriter(CellWriter):
     """Writes dates of a plan's rules."""
 
@@ -55,6 +63,9 @@ class DateWriter(CellWriter):
                     )
             return sure
         unsure = self._all(*_PERHAPS.get(kind, ()))
+        if kind == "Observation" and not unsure:  # `result date`, which no other date says better
+            dates = [g for g in self._all("issued") if not g.timed and not g.clock]
+            unsure = [g for g in dates if _OF_RESULT.match(tokens(g.name))]
         unknown = [g for g in unsure if g.role == "other-date"]
         if len(unknown) > 1:
             last = latest(self._sample, unknown)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping.guessing import Guess
+from fhir_bridge.workshop.first_mapping.medicines import names_drug
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.rules import Rules
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
@@ -130,6 +131,13 @@ _SUGGESTED: Final = re.compile(r": is it (.* \(LOINC .*\)|LOINC .*), as is sugge
 def _left_out(guess: Guess) -> str:
     """The question about a column that no rule reads: what it may be."""
     what = "" if guess.role in ("category", "text", "number", "boolean") else f"looks like {guess.what}; "
+    if guess.role == "sex" and guess.words:
+        return f"{what}no rule reads it, it is under `ignore`: whose is it: the patient's (Patient.gender), whom no column identifies?"
+    if guess.role in ("boolean", "category") and names_drug(guess):
+        return (
+            "its name is a drug's; no rule reads it, it is under `ignore`: does it say whether the patient takes the drug or how its "
+            "dose changed (MedicationStatement), or is it a result (Observation)?"
+        )
     return f"{what}no rule reads it, it is under `ignore`: {_ways(guess)}?"
 
 
@@ -224,7 +232,8 @@ _WAYS: Final = (
     (("product-id",), "is it the number of the product (BiologicallyDerivedProduct.identifier), or a lot"),
     (
         ("expires",),
-        "is it when the product expires (expirationDate of an Immunization, BiologicallyDerivedProduct or Medication)",
+        "is it when the product expires (expirationDate of an Immunization, BiologicallyDerivedProduct or Medication), or until when a "
+        "prescription is good (MedicationRequest.dispenseRequest.validityPeriod)",
     ),
     (
         ("dispensed",),
@@ -246,7 +255,21 @@ _WAYS: Final = (
         ("priority",),
         "is it how urgent the order was (ServiceRequest.priority), or the visit (Encounter.priority)",
     ),
+    (("booked",), "is it when the appointment was booked (Appointment.created), and not when it is"),
     (("scheduled",), "is it when an appointment is (Appointment.start), or when something is due"),
+    (
+        ("treatment",),
+        "is it what was done (Procedure), given (MedicationStatement, MedicationRequest) or planned (CarePlan)",
+    ),
+    (
+        ("calendar",),
+        "of which calendar (Schedule), clinic or service (HealthcareService, Encounter.serviceType) is it, or is it not wanted",
+    ),
+    (
+        ("copies",),
+        "who gets a copy of the report (no element of its own: a Communication), and neither who asked nor who did it",
+    ),
+    (("interpreter",), "does it say that an interpreter is needed (extension patient-interpreterRequired)"),
     (("procedure",), "is it what was done (Procedure.code), or what was asked for (ServiceRequest.code)"),
     (("diagnosis",), "is it a Condition of the patient, or why something was done (reasonCode)"),
     (

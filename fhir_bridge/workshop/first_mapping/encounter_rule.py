@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterator
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.classes import STAY, class_of
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import bare
 from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.main_diagnosis import MainDiagnosisWriter
-from fhir_bridge.workshop.first_mapping.named import STAY
 from fhir_bridge.workshop.first_mapping.parts import ASKED, ATTENDED, did, part_of, participation
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.spans import days_of
@@ -21,17 +21,6 @@ __all__ = ["EncounterRule"]
 
 _SYSTEM: Final = "http://terminology.hl7.org/CodeSystem/v3-ActCode"
 _PARTICIPATION: Final = "http://terminology.hl7.org/CodeSystem/v3-ParticipationType"
-_CLASSES: Final = {
-    "OBSENC": r"\bobs",
-    "EMER": r"emer|urgent|notfall|urgenc|urgenz|pronto|^(e|ed|er|ae|a&e|na|su|ps)$|passage",
-    "HH": r"home|domicil|haus(besuch|lich)",
-    "VR": r"virt|tele|video",
-    "SS": r"^(dh|ds|hj|hdj|hp)$|day[ -](hospital|surgery|admission|care)|regular (day|night)|dagbehandeling|dagverpleging|day attender|day unit|hospital de d[ií]a|dagopname|day ?case|day ?(patient|surgery)|tages|teilstat|day hosp|hospital de jour|hôpital de jour|short stay|vor-|vorstat|nachstat",
-    "AMB": r"amb|outpat|office|wellness|poli|extern|consult|clinic|^(o|op|a|amb|c)$",
-    "IMP": r"inp|station|hospital|ward|ricover|ingres|acute|elective|^(i|ip|s|h|ip|d)$|skilled|snf|hospice|vollstat|ordinari|^ric(\.|ov\.?)?$|ordinary|overnight|admission|admitted|aufnahme|opname|hospitalis|^(ro|hc)$|klinisch",
-}
-
-
 _PLACE: Final = re.compile(r"destin|ziel|location|place|\bto\b|verlegt nach")
 """Names of columns of where a patient went, beside one of how."""
 _EMERGENCY: Final = re.compile(
@@ -77,17 +66,6 @@ _REGIME: Final = re.compile(
     r"prise en charge|modalidad asistencial|ambito asistencial)\b"
 )
 """Names of columns of how a patient is cared for."""
-
-
-_NO_VISIT: Final = re.compile(r"third party|\bletter|\badmin|\breport|did not attend|\bdna\b")
-"""Words for contacts at which no patient was seen."""
-
-
-def _class_of(word: str) -> str:
-    """The class of visits that a word means; nothing where none is known."""
-    if _NO_VISIT.search(word.casefold()):
-        return ""
-    return next((code for code, pattern in _CLASSES.items() if re.search(pattern, word.casefold())), "")
 
 
 class EncounterRule(MainDiagnosisWriter):
@@ -363,7 +341,7 @@ class EncounterRule(MainDiagnosisWriter):
             return
         place = self._sample.columns.index(kind.column)
         yield f"  class:\n    match: {quoted(self._cell(kind, 'Encounter.class'))}"
-        classes = {word: _class_of(word) for word in self._sample.values(place)}
+        classes = {word: class_of(word) for word in self._sample.values(place)}
         if any(not code for word, code in classes.items() if len(word) < _LETTERS):
             classes = {word: "" if len(word) < _LETTERS else code for word, code in classes.items()}
         for word, code in classes.items():
@@ -387,7 +365,7 @@ class EncounterRule(MainDiagnosisWriter):
         if guess.role not in _OPEN or guess.of or guess.measure or not 1 < guess.distinct <= _FEW_CLASSES:
             return False
         words = {value.casefold() for value in self._values(guess)}
-        known = {_class_of(word) for word in words if STAY.fullmatch(word)} - {""}
+        known = {class_of(word) for word in words if STAY.fullmatch(word)} - {""}
         return len(known) > 1 or bool(_REGIME.search(tokens(guess.name)))
 
     def _stays_overnight(self, kind: Guess, word: str) -> bool:

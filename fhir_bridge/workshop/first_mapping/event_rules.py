@@ -454,7 +454,7 @@ class EventRules(DispenseRules, OrderWriter, AllergyRules, VaccineWriter):
                 if number.decimal
                 else f"doseNumberString: {quoted('=' + here)}"
             )
-            yield f"  protocolApplied:\n  - {{when: {quoted(here)}, {name}{form}}}"
+            yield f"  protocolApplied:\n  - {{when: {quoted(here)}, {name}{form}{self._against()}}}"
         yield from self._reasons("reasonCode", "Immunization.", "indication", "complaint")
         yield from self._texts("programEligibility", "eligibility", of="Immunization.")
         yield from self._education()

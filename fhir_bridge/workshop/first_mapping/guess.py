@@ -102,6 +102,7 @@ class Guess:
             "text": "text",
             "time-of-day": "a time of day",
             "other-date": "a date of something else",
+            "booked": "when something was booked",
             "unit-of": "a unit of something",
             "flag-of": "a flag on something",
             "note-of": "a note on something",

@@ -16,6 +16,7 @@ from fhir_bridge.workshop.first_mapping.cells import (
     texts,
     zero_led,
 )
+from fhir_bridge.workshop.first_mapping.classes import STAY
 from fhir_bridge.workshop.first_mapping.codes import code_of
 from fhir_bridge.workshop.first_mapping.grades import is_graded
 from fhir_bridge.workshop.first_mapping.guess import Guess
@@ -29,7 +30,6 @@ __all__ = [
     "DOCTORS",
     "DURATIONS",
     "QUANTITIES",
-    "STAY",
     "as_blood_group",
     "as_boolean",
     "as_code",
@@ -164,6 +164,8 @@ def as_stage(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
         return False
     if fits and fits[0][0] >= _WHOLE and fits[0][1] not in ("patient-id", "status", "category", "severity"):
         return False
+    if fits and fits[0][1] == "patient-id" and " " in tokens(guess.name):
+        return False  # `PAT1` in `patient_id`
     guess.role, guess.measure = "category", True
     guess.evidence.append("values are stages or grades of tumours")
     guess.questions.append(f"{guess.column}: which code has this stage or grade? It is kept as text")
@@ -275,14 +277,6 @@ def _is_yes_and_no(values: Sequence[str]) -> bool:
     """Whether values are both the words for yes and for no, which are no names of things: `Y`, `N`."""
     words = {value.casefold() for value in values}
     return len(words) == 2 and not words & {"positive", "negative", "t", "f"}
-
-
-STAY: Final = re.compile(
-    r"ro|dh|ds|ric|ricov|amb|ps|pronto soccorso|(ricovero )?ordinario|ricovero|(in )?regime ordinario|day[ -]?(hospital|surgery|service)|ambulatoriale|hospitalisation( complete| complète)?|"
-    r"hospitali[sz]aci[oó]n|hospital de d[ií]a|h[oô]pital de jour|ambulatoire|ambulatorio|ambulant|stationär|teilstationär|vollstationär|tagesklinik|"
-    r"inpatient|outpatient|day case|s[ée]ance|urgence|urgences|consultation( externe)?|ordinary admission|day ?patient|emergency|observation|dagbehandeling|klinische opname|elective|dagopname|klinisch|poliklinisch|hc|hj|hdj|hp"
-)
-"""Words for kinds of stays, beside which `Regime` is no insurance."""
 
 
 def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:

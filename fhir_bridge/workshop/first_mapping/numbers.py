@@ -22,6 +22,7 @@ __all__ = [
     "as_quantity",
     "is_pressure",
     "is_time",
+    "likely_unit",
     "numbers_in",
     "states_quantity",
 ]
@@ -138,6 +139,18 @@ def as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
         one = is_one(named, unit, _low(kept, form), _high(kept, form))
         _note_code(guess, variant, explained, ambiguous=not one)
     return True
+
+
+def likely_unit(guess: Guess, variant: Measure, *, ambiguous: bool) -> None:
+    """Give a measurement another unit that its values fit, with the code that it has in that."""
+    guess.unit, guess.coding, guess.near = variant.unit, None, ()
+    guess.evidence = [e for e in guess.evidence if not re.search(r"^unit |LOINC|^name speaks of ", e)]
+    guess.questions = [q for q in guess.questions if not re.search(r"no unit is stated|as is suggested", q)]
+    guess.evidence.append(f"unit {variant.unit}: what such measurements have, and its values fit")
+    guess.questions.append(
+        f"{guess.column}: no unit is stated; is it {variant.unit}, as its values make likely, others fit as well?"
+    )
+    _note_code(guess, variant, 1.0, ambiguous=ambiguous)
 
 
 def _is_measured(fits: Sequence[tuple[float, str]], cells: list[str], stated: bool) -> bool:

@@ -27,7 +27,7 @@ REVIEWED, ATTENDED = "reviewed", "attended"
 _PARTS: Final = (
     (DISPENSED, r"dispens|ausgegeb|ausgabe|abgegeb|abgabe|delivr|erogat|uitgegeven|uitgifte|apothek|pharmac(?!o)|farmac(?!o)|\bissued\b|\bfilled\b"),
     (ASKED, r"order|request|requester|auth(o?ri|rz)|auth ?prov|prescri|solicit|peticion|petit|anforder|einsend|zuweis|ueberweis|einweis|adress|refer(r|ing|ral)|richied|demand|auftraggeb|origen|origin\b|verordn|aanvra|verwijz|voorschrij|derivad|derivant|inviante|remit(ent|ido|tent|ter)|henvis|rekvir|requisit|\bordinatoe?r|\bordiner|"
-     r"\bref(d|erred)? (by|from|consultant|dr|doctor|phys|prov|clin|md|gp|surg|hosp|source)|\breq(d|stng)? (by|consultant|dr|doctor|phys|prov|clin|md|gp|surg|hosp|source)"),
+     r"\bref(d|erred)? (by|from|consultant|dr|doctor|phys|prov|clin|md|gp|surg|hosp|source)|\breq(d|stng)? (by|consultant|dr|doctor|phys|prov|clin|md|gp|surg|hosp|source|loc|ward|dept|unit)|bestaell|bestall|requisit|solicitante|pedid"),
     (RECORDED, r"record|kodier|\bcode par|\bcoder|\bcoded|codifi|gecodeerd|codeur|utilisateur|invoerder|utente ins|\benter|\bentry|\binput|eingab|eingegeb|aangemaakt|invoer|gewijzigd|bijgewerkt|inserit|registrad|grabad|erfass|saisi|\b(er|up|erf|cre|mod|chg|upd) ?usr|change|modif|updat|geaend|creat|anleg|angelegt|usu mod|dokument|ingevoerd|registr(?!ar\b)|modificad|aktualis|aggiorn|mis a jour"),
     (REVIEWED, r"review|revu\b|revis(ed|ad|to|e\b)|nachgepr|geprueft|gegengez|beoordeeld|double check|second check|witness|cosign|checked|controll|controlad|gecontrol|kontroll|co ?sign|countersign|contresign|cofirm|controfirm|medeonder"),
     (VALIDATED, r"valid|\bfirm|signat|unterz|ondertek|autoris|authoris|gefiatt|goedgek|verif|freigeb|freigegeben|vidier|signe|befund|refert|report|interpret|\bread\b|authenti"),

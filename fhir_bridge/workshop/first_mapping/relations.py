@@ -8,6 +8,7 @@ from itertools import pairwise
 from typing import Final
 
 from fhir_bridge.workshop.first_mapping import headers
+from fhir_bridge.workshop.first_mapping.bookings import bookings
 from fhir_bridge.workshop.first_mapping.by_cells import by_cells
 from fhir_bridge.workshop.first_mapping.cells import all_whole
 from fhir_bridge.workshop.first_mapping.codes import (
@@ -28,6 +29,7 @@ from fhir_bridge.workshop.first_mapping.codes import (
 )  # fmt: skip
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.medicines import codes_of_medicines, numbers_of_medicines
 from fhir_bridge.workshop.first_mapping.nobody import kinds_of_cover, nobody
 from fhir_bridge.workshop.first_mapping.pairs import codes_of_names, codes_of_things
 from fhir_bridge.workshop.first_mapping.people import (
@@ -45,6 +47,7 @@ from fhir_bridge.workshop.first_mapping.selecting import cells_of, of_roles, sta
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
 from fhir_bridge.workshop.first_mapping.spans import arrivals, clocks, concepts_of, spans, within_stays
 from fhir_bridge.workshop.first_mapping.table import Sample
+from fhir_bridge.workshop.first_mapping.unit_systems import one_system
 from fhir_bridge.workshop.first_mapping.units import units, units_of_siblings
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
 from fhir_bridge.workshop.first_mapping.visits import numbers_of_visits
@@ -67,7 +70,8 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _numbering_codes(sample, guesses)
     _codes_by_number(sample, guesses)
     _beside_declared(sample, guesses)
-    _codes_of_medicines(sample, guesses)
+    codes_of_medicines(sample, guesses)
+    numbers_of_medicines(sample, guesses)
     other_persons(sample, guesses)
     names(sample, guesses)
     initials(sample, guesses)
@@ -98,6 +102,8 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     kinds_of_cover(sample, guesses)
     nobody(sample, guesses)
     by_cells(sample, guesses)
+    bookings(sample, guesses)
+    one_system(guesses)
     repeats(sample, guesses)
     qualifiers(sample, guesses)
 
@@ -181,31 +187,6 @@ def _codes_by_number(sample: Sample, guesses: list[Guess]) -> None:
             )
             guess.questions = [
                 f"{guess.column}: which code system are these codes of? They are kept as local codes"
-            ]
-
-
-def _codes_of_medicines(sample: Sample, guesses: list[Guess]) -> None:
-    """A national number that rows share, one for each medicine and one medicine for each, is the medicine's code."""
-    for number, guess in enumerate(guesses):
-        if (
-            guess.role not in ("nationality", "person-id", "patient-id", "id")
-            or guess.distinct == guess.filled
-        ):
-            continue
-        if not concepts_of(guess) & {"nationality", "national"} or guess.distinct < _SEVERAL:
-            continue
-        values = [v for v in sample.values(number) if v not in guess.missing]
-        pairs = [
-            g
-            for g in of_roles(guesses, "drug", "vaccine", "display")
-            if g.distinct == guess.distinct and depends_on(sample, g, guess) and depends_on(sample, guess, g)
-        ]
-        if pairs and share(values, lambda v: re.fullmatch(r"\d{5,8}(\.\d)?", v)) == 1.0:
-            guess.role, guess.system = "code", ""
-            guess.subject = pairs[0].role if pairs[0].role == "vaccine" else "drug"
-            guess.evidence.append(f"each has one value for each of {pairs[0].column}: the medicine's code")
-            guess.questions = [
-                f"{guess.column}: which code system are these codes of medicines of? They are kept as local codes"
             ]
 
 

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - lists of words are written as they come out
 """What words and letters for the sex mean: read as a set, for `M` is male beside `F`, and female beside `H`."""
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from typing import Final
 __all__ = ["sexes"]
 
 _WORDS: Final = {
-    "male": "m male man männlich mann homme masculin maschio hombre masculino h uomo varon varón macho",
-    "female": "f female woman w weiblich frau femme féminin feminin femmina mujer femenino donna hembra",
-    "other": "o other d divers x autre otro altro",
+    "male": "m male man männlich mann homme masculin maschio hombre masculino h uomo varon varón macho homem mand mann",
+    "female": "f female woman w weiblich frau femme féminin feminin femmina mujer femenino donna hembra kvinna kvinde kvinne vrouw mulher feminino",
+    "other": "o other d divers x autre otro altro anders annat annet andet outro",
     "unknown": "u unknown unbekannt i unk inconnu desconocido indeterminado sconosciuto",
 }
 _MEANING: Final = {word: code for code, words in _WORDS.items() for word in words.split()}
@@ -27,7 +28,10 @@ _WOMEN: Final = frozenset(("f", "w", "female", "femenino", "weiblich"))
 _NORTHERN: Final = (frozenset("km"), {"k": "female", "m": "male"}, "a woman (kvinna, kobieta) and a man")
 _BY_LANGUAGE: Final = (
     (r"\b(sexo|genero)\b", (frozenset("vm"), {"v": "male", "m": "female"}, "varón and mujer")),
-    (r"\b(gesl|geslacht)\b", (frozenset("vm"), {"v": "female", "m": "male"}, "vrouw and man")),
+    (
+        r"\b(gesl|geslacht|m v|v m|man vrouw)\b",
+        (frozenset("vm"), {"v": "female", "m": "male"}, "vrouw and man"),
+    ),
 )
 """By the language of the header: the same letters are the other way round in Dutch and Spanish."""
 

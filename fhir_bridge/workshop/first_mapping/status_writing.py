@@ -88,11 +88,13 @@ def _may_be_words_of_status(guess: Guess) -> bool:
 
 
 _VOID: Final = re.compile(
-    r"abgesagt|ausgefallen|afgezegd|suspendid|storn|cancel|void|delet|loesch|annul|anulad|elimin|supprim|vervall|verwijderd|ungueltig|invalid|error|artef|artif|fehlerhaft|\beie\b|\bloekz\b|\bdel\b"
+    r"no ?show|\bdna\b|did not attend|missed|nicht erschienen|niet verschenen|uteblev|udeblev|\bfalt(a|ou|o)\b|no asisti|abgesagt|ausgefallen|afgezegd|suspendid|storn|cancel|void|delet|loesch|annul|anulad|elimin|supprim|vervall|verwijderd|ungueltig|invalid|error|artef|artif|fehlerhaft|\beie\b|\bloekz\b|\bdel\b"
 )
 """Names of columns that mark rows which do not count by yes."""
-_CALLED_OFF: Final = re.compile(r"abgesagt|cancel|afgezegd|suspend|ausgefallen")
-"""Of these, names of columns of what was called off and not written by mistake."""
+_CALLED_OFF: Final = re.compile(
+    r"abgesagt|cancel|afgezegd|suspend|ausgefallen|no ?show|\bdna\b|attend|missed|erschienen|verschenen|uteblev|udeblev|\bfalt(a|ou|o)\b|asisti|comparec|showed"
+)
+"""Of these, names of columns of what was called off, or to which nobody came, and not written by mistake."""
 _ERROR: Final = "entered-in-error"
 _NOT_HELD: Final = {
     "Procedure": "not-done",
@@ -112,7 +114,9 @@ _STOPPED: Final = re.compile(
 )
 """Names of columns that say of a drug that it is no longer taken."""
 _WHY: Final = re.compile(r"grund|reason|motiv|reden|raison|causa")
-_VALID: Final = re.compile(r"\bvalid\b|gueltig|valide\b|valid[oa]\b|geldig")
+_VALID: Final = re.compile(
+    r"\bvalid\b|gueltig|valide\b|valid[oa]\b|geldig|^(has )?(patient )?(attended|attendance|showed( up)?|asistio|compareceu|erschienen|verschenen)$"
+)
 """Names of columns that mark them by no."""
 
 

@@ -28,6 +28,7 @@ from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import is_bracketed
 from fhir_bridge.workshop.first_mapping.keys import depends_on_all
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
+from fhir_bridge.workshop.first_mapping.medicines import names_drug
 from fhir_bridge.workshop.first_mapping.named import DOCTORS
 from fhir_bridge.workshop.first_mapping.parts import ASKED, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
@@ -70,7 +71,7 @@ _OF_ENCOUNTERS: Final = frozenset(
 )
 _MAKES_ENCOUNTERS: Final = _OF_ENCOUNTERS - {"complaint"}
 _ABOUT_VISITS: Final = _OF_ENCOUNTERS | {"provider", "provider-id", "duration", "arrival-mode", "triage"}
-_DISTINCTIVE: Final = 2
+_ENOUGH: Final = 2
 """More than so many roles of columns about visits tell that the rows are visits."""
 FINDINGS: Final = frozenset(
     "code-status severity complication diagnosis quality anesthesia reaction diet isolation triage stage fasting".split()
@@ -224,8 +225,13 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     dated = bool(roles & {"date", "start", "collected", "scheduled"})
     about = roles & _ABOUT_VISITS
     if own and "Encounter" in votes and (dated or len(about) > 1) and not many_measures(guesses):
-        vote("Encounter", 1.0, "each row has its own visit")
-        if dated and len(about) > _DISTINCTIVE and not roles & {"performed", "procedure", "test"}:
+        others = roles & {"performed", "procedure", "test", "diagnosed"} or main_code(guesses) is not None
+        vote(
+            "Encounter",
+            2.1 if dated and visit is guesses[0] and not others else 1.0,
+            "each row has its own visit",
+        )
+        if dated and len(about) > _ENOUGH and not roles & {"performed", "procedure", "test"}:
             vote("Encounter", 1.5, "what is known of each visit")
     elif "Encounter" in votes and not (roles & {"admitted", "discharged", "start"}):
         del votes["Encounter"]
@@ -255,6 +261,11 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
         ):
             plan.questions.append("what are the rows about? Condition is assumed")
             return "Condition"
+        if _are_patients_with(guesses, votes):
+            plan.questions.append(
+                "what are the rows about? That each patient has the diagnosis (Condition) is assumed"
+            )
+            return "Condition"
         return ""
     best = max(votes, key=lambda kind: votes[kind])
     close = [kind for kind, weight in votes.items() if kind != best and weight >= _NEAR * votes[best]]
@@ -267,6 +278,22 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
         return ""
     plan.evidence.append(f"{best}: {', '.join(dict.fromkeys(why[best]))} speak for it")
     return best
+
+
+def _are_patients_with(guesses: list[Guess], votes: dict[str, float]) -> bool:
+    """Whether rows are patients with a diagnosis in words, and nothing else that was measured or done."""
+    roles = {guess.role for guess in guesses}
+    if roles & _DONE - {"start", "end"} or roles & {
+        "test",
+        "procedure",
+        "order-id",
+        "allergy",
+        "encounter-id",
+    }:
+        return False
+    stated = any(g.role == "diagnosis" and 2 * g.filled > max(x.filled for x in guesses) for g in guesses)
+    only = max(votes, key=lambda kind: votes[kind], default="") == "Condition"
+    return stated and only and "patient-id" in roles and not any(g.measure for g in guesses)
 
 
 _DONE: Final = frozenset(
@@ -540,7 +567,9 @@ def _is_finding(sample: Sample, guess: Guess, known: int) -> bool:
         return False
     if guess.role == "boolean":
         guess.questions.append(
-            f"{guess.column}: is it a finding (yes or no), as is assumed, or of the record?"
+            f"{guess.column}: is it a finding (yes or no), as is assumed, or does it say that the patient takes the drug (MedicationStatement)?"
+            if names_drug(guess)
+            else f"{guess.column}: is it a finding (yes or no), as is assumed, or of the record?"
         )
         return True
     if guess.role not in ("category", "text", "status-of", "complaint"):

@@ -8,6 +8,7 @@ from typing import Final
 
 from fhir_bridge.workshop.first_mapping.cells import FEW, texts, zero_led
 from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.headers import unit_in
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.numbers import as_plain_number, numbers_in, states_quantity
 from fhir_bridge.workshop.first_mapping.sentinels import words_for_nothing
@@ -74,7 +75,7 @@ _BY_HEAD: Final = {
     "provider": "provider", "ward": "ward", "organization": "organization", "insurer": "insurer", "device": "device",
     "phone": "phone", "money": "money", "specialty": "specialty", "unit": "unit-of", "flag": "flag-of", "role": "provider",
     "text": "note-of", "low": "limit-of", "high": "limit-of", "range": "limit-of", "address": "address-of", "status": "status-of",
-    "account": "account-id", "form_admin": "administrative", "hash": "administrative", "deleted": "inactive", "name": "name-of",
+    "account": "account-id", "form_admin": "administrative", "hash": "administrative", "deleted": "inactive", "name": "name-of", "diagnosis": "diagnosis",
 }  # fmt: skip
 """What a column is by the head of its name alone; `-of` something that is not known."""
 
@@ -95,7 +96,7 @@ def _by_head(guess: Guess, values: list[str]) -> bool:
     compound = " " not in tokens(guess.name)  # whose head is its last word: `Pflegetage` are days
     for part in parts[-1:] if compound else (parts[-1], parts[0]):
         role = next((_BY_HEAD[concept] for concept in part.concepts if concept in _BY_HEAD), "")
-        if not role or (part is parts[0] and role.endswith("-of")):
+        if not role or (part is parts[0] and (role.endswith("-of") or role == "diagnosis")):
             continue
         if role in _NAMED and any(other.concepts & _AMOUNTS for other in parts if other is not part):
             continue
@@ -115,6 +116,8 @@ def _by_head(guess: Guess, values: list[str]) -> bool:
             "administrative",
         ):
             continue
+        if role == "limit-of" and numbers is not None and unit_in(guess.name) is not None:
+            continue  # `door to doc min`: minutes
         if role == "status-of" and guess.distinct <= 12:
             continue
         guess.role = "provider-id" if role == "provider" and numbers is not None else role

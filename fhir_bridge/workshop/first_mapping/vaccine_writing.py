@@ -82,6 +82,16 @@ class VaccineWriter(Writer):
         self._ask(f"{guess.column}: are its codes of CDC's list of manufacturers (MVX), as is assumed?")
         return f"{{when: {quoted(here)}, type: Organization, identifier: {{system: {MVX}, value: {quoted('=' + here)}}}, display: {quoted('=' + here)}}}"
 
+    def _against(self) -> str:
+        """Against what a dose is, beside its number: a disease in words, which the patient does not have."""
+        guess = next((g for g in self._all("diagnosis") if not g.of), None)
+        if guess is None:
+            return ""
+        self._ask(
+            f"{guess.column}: is it against what the vaccine is (protocolApplied.targetDisease), as is assumed, or a disease of the patient?"
+        )
+        return f", targetDisease: [{{text: {quoted('=' + self._cell(guess, 'Immunization.protocolApplied.targetDisease'))}}}]"
+
     def _vaccinators(self) -> list[str]:
         """Who gave the dose, and who ordered it."""
         people = self._all("provider", "provider-id")

@@ -1,0 +1,82 @@
+# ruff: noqa: E501 - questions are written as they come out
+"""Numbers of medicines: a national one, or the list's of this site, that a table of medication has instead of a name."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+from fhir_bridge.workshop.first_mapping.guess import Guess
+from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.people import depends_on
+from fhir_bridge.workshop.first_mapping.selecting import of_roles
+from fhir_bridge.workshop.first_mapping.spans import concepts_of
+from fhir_bridge.workshop.first_mapping.table import Sample
+from fhir_bridge.workshop.first_mapping.values import share
+
+__all__ = ["codes_of_medicines", "names_drug", "numbers_of_medicines"]
+
+_SEVERAL: Final = 3
+"""From so many values it is no accident that each has one of another column."""
+
+
+def codes_of_medicines(sample: Sample, guesses: list[Guess]) -> None:
+    """A national number that rows share, one for each medicine and one medicine for each, is the medicine's code."""
+    for number, guess in enumerate(guesses):
+        if (
+            guess.role not in ("nationality", "person-id", "patient-id", "id")
+            or guess.distinct == guess.filled
+        ):
+            continue
+        if not concepts_of(guess) & {"nationality", "national"} or guess.distinct < _SEVERAL:
+            continue
+        values = [v for v in sample.values(number) if v not in guess.missing]
+        pairs = [
+            g
+            for g in of_roles(guesses, "drug", "vaccine", "display")
+            if g.distinct == guess.distinct and depends_on(sample, g, guess) and depends_on(sample, guess, g)
+        ]
+        if pairs and share(values, lambda v: re.fullmatch(r"\d{5,8}(\.\d)?", v)) == 1.0:
+            guess.role, guess.system = "code", ""
+            guess.subject = pairs[0].role if pairs[0].role == "vaccine" else "drug"
+            guess.evidence.append(f"each has one value for each of {pairs[0].column}: the medicine's code")
+            guess.questions = [
+                f"{guess.column}: which code system are these codes of medicines of? They are kept as local codes"
+            ]
+
+
+def names_drug(guess: Guess) -> bool:
+    """Whether a column is named after a drug or a class of drugs, and nothing else."""
+    parts = slots(tokens(guess.name))
+    named = [part for part in parts if "ingredient" in part.concepts]
+    return bool(named) and all(part.concepts & _BESIDE for part in parts)
+
+
+_BESIDE: Final = frozenset("ingredient drug flag dose status end start".split())
+"""What the name of a column may say beside a drug."""
+_OF_MEDICATION: Final = frozenset(
+    "sig dose refills frequency prn quantity route duration administered dispensed strength".split()
+)
+"""Roles of columns that a table of medication has."""
+_ENOUGH: Final = 2
+
+
+def numbers_of_medicines(sample: Sample, guesses: list[Guess]) -> None:
+    """In a table of medication without a name of a drug, the number of the drug, not of the row, is its local code."""
+    roles = {guess.role for guess in guesses}
+    if "drug" in roles or len(roles & _OF_MEDICATION) < _ENOUGH:
+        return
+    own = any(g.role in ("order-id", "event-id") and "drug" not in concepts_of(g) for g in guesses)
+    for guess in of_roles(guesses, "event-id"):
+        concepts = concepts_of(guess)
+        if "drug" not in concepts or not concepts <= {"drug", "id", "code"} or not own:
+            continue
+        guess.role, guess.subject = "code", "drug"
+        guess.evidence.append(
+            f"{len(sample.rows)} rows of medication, and no other column says of which drug"
+        )
+        guess.questions = [
+            f"{guess.column}: is it the number of the drug in a list of this site, as is assumed, or of the row? "
+            "It is kept as a local code, without a name of the drug"
+        ]
+        return
