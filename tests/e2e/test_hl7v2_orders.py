@@ -225,3 +225,16 @@ def test_an_administration_repeats_the_notes_of_its_prescription_and_replaces_no
     texts = {note["text"] for note in order["note"]}
     assert {"with food", "Entered at: WARD 3", "Call back: tel 1"} <= texts
     assert not texts & {"crushed", "Entered at: WARD 9"}
+
+
+def test_of_a_stay_what_one_field_deletes_goes_alone(store: Store) -> None:
+    """Admission source (PV1-14) and discharge disposition (PV1-36) are in one element."""
+
+    def visit(source: str, disposition: str) -> str:
+        return f"PV1|1|I|W1|||||||||||{source}|||||V1^^^KIS^VN|||||||||||||||||{disposition}"
+
+    admitted = message("ADT^A01", "1", "20260310080000", pid("1"), visit("7", ""))
+    later = message("ADT^A08", "2", "20260310090000", pid("1"), visit('""', "01"))
+    last = message("ADT^A08", "3", "20260310100000", pid("1"), visit("", ""))
+    stay = of(each_order(store, [admitted, later, last]), "Encounter", "V1")
+    assert stay["hospitalization"].keys() == {"dischargeDisposition"}
