@@ -219,8 +219,10 @@ class CallCompiler(ABC):
         arms = [(codes[0].source, codes[0].reads), *(self.arm(code) for code in codes[1:])]
         source = arms[-1][0]
         for arm, _ in reversed(arms[:-1]):
-            name = self.temporary()
-            source = f"({name} if ({name} := {arm}) or {name} == 0 else {source})"
+            name, rest = self.temporary(), self.temporary()
+            # What one field deletes and no other states is deleted.
+            after = f"({rest} if ({rest} := {source}) is not None or {name} is not CLEARED else {name})"
+            source = f"({name} if ({name} := {arm}) or {name} == 0 else {after})"
         kinds = {code.type for code in codes if not (code.literal and code.value is None)}
         return Code(
             source,

@@ -32,6 +32,7 @@ __all__ = [
     "choose",
     "coercer",
     "convertible",
+    "is_cleared",
     "many",
     "preferred",
     "single",
@@ -362,6 +363,19 @@ def _coercer(target: str) -> Coercer:
 
 _KINDS: dict[Coercer | None, type] = {}
 """Of coercers of complex types: the class whose objects they take as they are."""
+
+
+def is_cleared(content: dict[str, Any], name: str) -> bool:
+    """Whether an element that a source deletes (`code`), a member of it (`period.end`) or a note of it by its label
+    (`note:Call back`) is not stated otherwise.
+
+    Of a list of several fields one may be deleted and another stated: then it is all that there is.
+    """
+    element, _, member = name.partition(".")
+    value = content.get(element)
+    if value.__class__ is dict:
+        return bool(member) and member not in value
+    return value is None or value.__class__ is list
 
 
 def many(ctx: Context, value: Any, coerce: Coercer | None, target: ElementTarget) -> list[Any] | None:

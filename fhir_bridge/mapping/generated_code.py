@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 from fhir_bridge.fhir.serialization import dumps
-from fhir_bridge.mapping.coercion import choose, many, single
+from fhir_bridge.mapping.coercion import choose, is_cleared, many, single
 from fhir_bridge.mapping.compiled import Form, Program, inside, missing, outside, unmatched
 from fhir_bridge.mapping.errors import Position
 from fhir_bridge.mapping.functions.references import id_of, key_part
@@ -77,6 +77,7 @@ def load_program(
         "dumps": dumps,
         "id_of": id_of,
         "inside": inside,
+        "is_cleared": is_cleared,
         "leaf_bytes": leaf_bytes,
         "key_part": key_part,
         "known_key": known_key,

@@ -99,6 +99,7 @@ class LeafCompiler:
         self.trace = trace
         self.delta = delta
         self.top = ""
+        self.within = ""
         self.reads = RuleReads(rule, scope)
         self.arms: frozenset[int] = frozenset()
         self.conditions: tuple[Use, ...] = ()
@@ -348,7 +349,7 @@ class LeafCompiler:
 
     def _cleared(self, value: str) -> None:
         if self.delta:
-            self.writer.line(f"elif {value} is CLEARED: cl.append({self.top!r})")
+            self.writer.line(f"elif {value} is CLEARED: cl.append({self.top + self.within!r})")
 
     def _choice(self, node: Scalar, target: Target, code: Code, sink: Sink) -> None:
         names = target.element.json_names
@@ -375,7 +376,7 @@ class LeafCompiler:
             self.writer.line(f"{sink.variable}[{pair}[0]] = {pair}[1]")
             self.traced(target, text, node, sink, code, key=f"{pair}[0]")
         if self.delta:
-            self.writer.line(f"elif {value} is CLEARED: cl.append({self.top!r})")
+            self.writer.line(f"elif {value} is CLEARED: cl.append({self.top + self.within!r})")
 
     def _typed_choice(self, node: Scalar, target: Target, code: Code, sink: Sink) -> None:
         kind = target.type or ""

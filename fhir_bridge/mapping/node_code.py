@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,16 @@ from fhir_bridge.mapping.reads import looped
 from fhir_bridge.mapping.shape import NODE_KEYS, QUALIFIERS, Spot, Target, is_literal, required_names
 
 __all__ = ["NodeCompiler"]
+
+
+_LABEL = re.compile(r"='([^':]+): '")
+
+
+def _label(node: Mapping) -> str:
+    """With what the text of a note begins, which says of which field it is: `Call back`."""
+    text = node.get("text")
+    match = _LABEL.match(text.text) if isinstance(text, Scalar) else None
+    return match[1] if match else ""
 
 
 class NodeCompiler(LeafCompiler):
@@ -36,15 +47,20 @@ class NodeCompiler(LeafCompiler):
             if (target := self.shape.target(spot, key)) is not None
         ]
         top = not self.top
+        within = not top and not self.within
         for target, _, node in sorted(targets, key=lambda item: spot.order(item[1].text.strip("`"))):
             if top:
                 self.top = target.name or target.element.name.removesuffix("[x]")
+            elif within:
+                self.within = "." + (target.name or target.element.name.removesuffix("[x]"))
             if isinstance(node, Scalar) and node.literal is None:
                 continue
             written.add(target.element.name)
             self.member(node, target, env, Sink(variable, target.name))
         if top:
             self.top = ""
+        elif within:
+            self.within = ""
         return written
 
     def member(self, node: Node, target: Target, env: Environment, sink: Sink) -> None:
@@ -148,6 +164,9 @@ class NodeCompiler(LeafCompiler):
                 self.loops = (*self.loops, local)
                 self.conditional(node, target, inner, sink)
                 self.loops = self.loops[:-1]
+            if self.delta and (label := _label(node)):
+                named = f"{self.top}:{label}"
+                self.writer.line(f"if {code.source} is CLEARED: cl.append({named!r})", loop.position)
             return
         self.conditional(node, target, env, sink)
 

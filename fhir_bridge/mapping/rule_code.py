@@ -448,9 +448,7 @@ class RuleCompiler:
             writer.line(f"if {test}: missing({constant})", rule.position)
         if self.delta:
             writer.line("for name in dict.fromkeys(cl):")
-            # Of a list of several fields one may be deleted and another stated: then it is all that there is.
-            test = "name not in o or o[name].__class__ is list"
-            writer.line(f"    if {test}: ext.append({{'url': 'cleared', 'valueString': name}})")
+            writer.line("    if is_cleared(o, name): ext.append({'url': 'cleared', 'valueString': name})")
         if self.expressions.marking:
             constant = writer.object("A", self.nodes.reads, "reads of " + rule.name)
             around = f"{self.expressions.document_marks} + " if self.expressions.document_marks else ""

@@ -21,6 +21,17 @@ from typing import Any
 from urllib.parse import unquote
 
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
+from fhir_bridge.storage.element_parts import (
+    GONE,
+    ITEM,
+    ONE_OF_LIST,
+    OPEN,
+    PARTED,
+    cleared_element,
+    closed,
+    opened,
+    opened_orders,
+)
 from fhir_bridge.storage.incoming import (
     JOINED,
     PASSING,
@@ -83,117 +94,23 @@ NUMBERED = {"ServiceRequest": "identifier", "MedicationRequest": "identifier"}
 that it names, and says nothing of the others. A report names its order's placer number and not the accession number,
 which stays."""
 
-_OPEN: Mapping[str, Mapping[str, Sequence[str]]] = {
-    "Encounter": {
-        "period": ("start", "end"),
-        "hospitalization": (
-            "preAdmissionIdentifier origin admitSource reAdmission dietPreference specialCourtesy specialArrangement "
-            "destination dischargeDisposition"
-        ).split(),
-    }
-}
-"""Elements of which each member is an element of its own, since a source has them in fields of their own."""
-
 _ENDED = frozenset(("finished",))
 """Statuses of a visit that may have an end: a message that states another one takes the end away."""
 
-_APART = frozenset(("SS", "DL"))
-_MAIN = "*"
-
-
-def _identifier_part(item: dict[str, Any]) -> str:
-    """A number of its own field: an account (PID-18), or one without an authority (PID-19, PID-20)."""
-    codings = (item.get("type") or {}).get("coding") or ()
-    codes = {str(coding.get("code")) for coding in codings}
-    if "AN" in codes:
-        return "AN"
-    return _MAIN if item.get("system") else next(iter(sorted(codes & _APART)), _MAIN)
-
-
-def _telecom_part(item: dict[str, Any]) -> str:
-    return "work" if item.get("use") == "work" else _MAIN
-
-
-def _extension_part(item: dict[str, Any]) -> str:
-    return str(item.get("url"))
-
-
-def _link_part(item: dict[str, Any]) -> str:
-    return str((item.get("other") or {}).get("reference"))
-
-
-def _type_part(item: dict[str, Any]) -> str:
-    """By the code of its type: who attends stands in another field than who refers."""
-    stated = item.get("type") or []
-    types: list[dict[str, Any]] = stated if isinstance(stated, list) else [stated]
-    codings = [coding for each in types for coding in each.get("coding") or ()]
-    return str(codings[0].get("code")) if codings else _MAIN
-
-
-def _note_part(item: dict[str, Any]) -> str:
-    """By its label, as mappings write them: `Call back: …` stands in another field than a comment."""
-    label, colon, _ = str(item.get("text")).partition(": ")
-    return label if colon else _MAIN
-
-
-PARTED: Mapping[str, Mapping[str, Callable[[dict[str, Any]], str]]] = {
-    "Patient": {
-        "identifier": _identifier_part,
-        "telecom": _telecom_part,
-        "extension": _extension_part,
-        "link": _link_part,
-    },
-    "Encounter": {"identifier": _type_part, "participant": _type_part},
-    "ServiceRequest": {"note": _note_part},
-    "MedicationRequest": {"note": _note_part},
-}
-"""Lists of which a source has parts in several fields: a delta says nothing of the parts that it does not have."""
+_ASSUMED_TOO = {"MedicationRequest": "note"}
+"""What a message assumes that assumes the status: an administration repeats of its prescription what it was told."""
 
 _FIXED = ("resourceType", "id")
-
-
-def _opened(resource: dict[str, Any]) -> dict[str, Any]:
-    """A resource with each member of its `_OPEN` elements as an element, `period.end`."""
-    names = _OPEN.get(resource["resourceType"])
-    if names is None:
-        return resource
-    opened: dict[str, Any] = {}
-    for name, value in resource.items():
-        if name in names and isinstance(value, dict):
-            opened.update((f"{name}.{member}", item) for member, item in value.items())
-        else:
-            opened[name] = value
-    return opened
-
-
-def _closed(content: dict[str, Any]) -> dict[str, Any]:
-    """The opposite of `_opened`."""
-    names = _OPEN.get(content["resourceType"])
-    if names is None:
-        return content
-    closed: dict[str, Any] = {}
-    for key, value in content.items():
-        name, _, member = key.partition(".")
-        if member and name in names:
-            closed.setdefault(name, {})[member] = value
-        else:
-            closed[key] = value
-    return closed
-
-
-def _opened_orders(resource: dict[str, Any], orders: dict[str, Order]) -> dict[str, Order]:
-    """The orders of an opened state; one of an element as a whole is that of its members."""
-    for name in _OPEN.get(resource["resourceType"], ()):
-        whole = orders.pop(name, None)
-        if whole is not None:
-            members = (key for key in resource if key.startswith(name + "."))
-            orders = {**dict.fromkeys(members, whole), **orders}
-    return orders
 
 
 def _weight(order: Order) -> tuple[int, Order]:
     """What is stated counts before what is assumed, then the later before the earlier."""
     return order[4] // _ASSUMED, order
+
+
+def _assumed(order: Order) -> Order:
+    """The order of what a message assumes."""
+    return (*order[:4], order[4] - _ASSUMED, order[5])
 
 
 def newest_of(states: Iterable[Contribution]) -> Contribution:
@@ -225,23 +142,30 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
         return _rejoined(known, message)
     if known is None and not message.delta:
         return replace(message, cleared=())
-    message = replace(message, resource=_opened(message.resource))
+    message = replace(
+        message,
+        resource=opened(message.resource),
+        cleared=tuple(cleared_element(resource_type, name) for name in message.cleared),
+    )
+    if "status" in message.assumed and resource_type in _ASSUMED_TOO:
+        message = replace(message, assumed=message.assumed | {_ASSUMED_TOO[resource_type]})
     if known is None:
         # A delta that comes first leaves a state of nothing but what it speaks of; orders
         # without "" say that no snapshot was.
         known = replace(message, resource={name: message.resource[name] for name in _FIXED}, orders={})
         previous: dict[str, Order] = {}
     else:
-        known = replace(known, resource=_opened(known.resource))
+        known = replace(known, resource=opened(known.resource))
         previous = dict(known.orders) if known.orders is not None else _same(known)
-        previous = _opened_orders(known.resource, previous)
+        previous = opened_orders(known.resource, previous)
     snapshot = before = previous.pop("", None)
     spoken = _spoken(message)
-    assumed = (*at[:4], at[4] - _ASSUMED, at[5])
-    speaks = {element: assumed if element in message.assumed else at for element in spoken}
+    speaks = {
+        element: _assumed(at) if element.partition(".")[0] in message.assumed else at for element in spoken
+    }
     # A snapshot speaks also of what it leaves out: all elements that are known so far.
     if not message.delta:
-        speaks |= {name: at for name in previous if _ITEM not in name}
+        speaks |= {name: at for name in previous if ITEM not in name}
     taken = {
         element: order
         for element, order in speaks.items()
@@ -272,14 +196,14 @@ def fold(known: Contribution | None, message: Contribution) -> Contribution:
         orders = {
             element: order
             for element, order in orders.items()
-            if element in present or order > snapshot or _ITEM in element
+            if element in present or order > snapshot or ITEM in element
         }
     last = message if at >= known.order else known
     # One snapshot needs no orders: then all elements have that of the message itself.
     plain = snapshot == last.order and all(order == snapshot for order in orders.values())
     return replace(
         last,
-        resource=_closed(content),
+        resource=closed(content),
         orders=None if plain else {**orders, **({} if snapshot is None else {"": snapshot})},
         delta=False,
         cleared=(),
@@ -292,20 +216,20 @@ def _spoken(message: Contribution) -> set[str]:
     """The elements that a message holds, states or not, and those that it takes away."""
     resource_type = message.resource["resourceType"]
     spoken = _elements(message)
-    cleared = {element_of(resource_type, name) for name in message.cleared}
+    cleared = {element_of(resource_type, name) for name in message.cleared if ITEM not in name}
     spoken |= cleared
-    for name, members in _OPEN.get(resource_type, {}).items():
-        if name in cleared:
+    for name, members in OPEN.get(resource_type, {}).items():
+        if name in cleared or name in spoken:
             spoken |= {f"{name}.{member}" for member in members}
+        elif name in ONE_OF_LIST and any(element.startswith(f"{name}.") for element in spoken):
+            spoken |= {name}
     if resource_type == "Encounter" and "status" in spoken - message.assumed:
         # A visit that is under way again has no end any more.
         spoken |= set() if message.resource.get("status") in _ENDED else {"period.end"}
     return spoken
 
 
-_ITEM = "\0"
-"""Between an element and an item of it, among the orders: since which message the item is in a list that adds up."""
-_JOIN = f"{_ITEM}joined"
+_JOIN = f"{ITEM}joined"
 """Among the orders, that of the references that numbers in common give."""
 
 
@@ -367,7 +291,7 @@ def _add_up(
             new = [item for item in new if not _is_joined(item)]
         locations: dict[str, tuple[Order, int, Any]] = {}
         for number, item in enumerate(old):
-            key = f"{name}{_ITEM}{_sameness(item).decode()}"
+            key = f"{name}{ITEM}{_sameness(item).decode()}"
             # The item's own order, or that of the list, or that of the newest snapshot that had it: states
             # of one snapshot have no orders.
             locations[key] = (
@@ -376,7 +300,7 @@ def _add_up(
                 item,
             )
         for number, item in enumerate(new):
-            key = f"{name}{_ITEM}{_sameness(item).decode()}"
+            key = f"{name}{ITEM}{_sameness(item).decode()}"
             # The earliest message decides where an item is, so that the order of arrival does not.
             if key not in locations or message.order < locations[key][0]:
                 locations[key] = (message.order, number, item)
@@ -391,7 +315,7 @@ def _add_up(
         _set(content, name, [*stated, *(item for item in joined if item not in stated)])
 
 
-_LABELS = f"meta{_ITEM}security"
+_LABELS = f"meta{ITEM}security"
 """Among the orders, that of the security labels, since every message has a `meta`."""
 
 
@@ -441,7 +365,7 @@ def _keep_numbers(
     _forget_items(orders, name)
     kept = _newest(numbers, partial(_number_key, name), oldest)
     if oldest is not None:
-        orders[name + _ITEM] = oldest
+        orders[name + ITEM] = oldest
     if not new and name in previous:
         orders[name] = previous[name]
     stated = orders.get(name) or message.order
@@ -473,17 +397,29 @@ def _keep_parts(
         for entry in (known, message)
     )
     cleared = _cleared_at(name, message, previous)
+    gone = {key: order for key, order in previous.items() if key.startswith(name + GONE)}
+    gone |= {
+        key: max(message.order, gone.get(key, message.order))
+        for key in message.cleared
+        if key.startswith(name + GONE)
+    }
     _forget_items(orders, name)
     if cleared is not None and (snapshot is None or cleared > snapshot):
-        orders[name + _ITEM] = cleared
+        orders[name + ITEM] = cleared
+    orders.update((key, order) for key, order in gone.items() if snapshot is None or order > snapshot)
     if not (old or new):
         return
 
     def key_of(item: dict[str, Any]) -> str:
-        return f"{name}{_ITEM}{part_of(item)}"
+        return f"{name}{ITEM}{part_of(item)}"
 
     items = [(previous.get(key_of(item)) or previous[name], item) for item in old]
-    items += [(message.order, item) for item in new]
+    items += [(_assumed(message.order) if name in message.assumed else message.order, item) for item in new]
+    items = [
+        (since, item)
+        for since, item in items
+        if (taken := gone.get(f"{name}{GONE}{part_of(item)}")) is None or since >= taken
+    ]
     oldest = max((order for order in (cleared, snapshot) if order is not None), default=None)
     listed = _newest(items, key_of, oldest)
     if listed:
@@ -494,13 +430,13 @@ def _keep_parts(
 
 def _cleared_at(name: str, message: Contribution, previous: Mapping[str, Order]) -> Order | None:
     """When a message last cleared a list; None where none did."""
-    cleared = previous.get(name + _ITEM)
+    cleared = previous.get(name + ITEM)
     return max(message.order, cleared or message.order) if name in message.cleared else cleared
 
 
 def _forget_items(orders: dict[str, Order], name: str) -> None:
     """Take the items of a list out of the orders: it is made anew."""
-    for key in [key for key in orders if key.startswith(name + _ITEM)]:
+    for key in [key for key in orders if key.startswith(name + ITEM)]:
         del orders[key]
 
 
@@ -511,7 +447,7 @@ def _newest(
     newest: dict[str, Order] = {}
     for since, item in items:
         key = key_of(item)
-        newest[key] = max(since, newest.get(key, since))
+        newest[key] = max(since, newest.get(key, since), key=_weight)
     kept: dict[tuple[Order, bytes], Any] = {}
     for since, item in items:
         if since == newest[key_of(item)] and (oldest is None or since >= oldest):
@@ -527,7 +463,7 @@ def _number_key(name: str, item: Any) -> str:
     stated = item if isinstance(item, dict) else {}
     codings = (stated.get("type") or {}).get("coding") or ()
     kinds = sorted(str(coding.get("code")) for coding in codings)
-    return f"{name}{_ITEM}{canonical([*kinds, stated.get('system') or '']).decode()}"
+    return f"{name}{ITEM}{canonical([*kinds, stated.get('system') or '']).decode()}"
 
 
 def _same(state: Contribution) -> dict[str, Order]:
@@ -600,14 +536,23 @@ def _completed(states: Sequence[Contribution]) -> dict[str, Any]:
 
     A source that once stated the whole has spoken of everything: none before it counts.
     """
-    ranked = sorted(states, key=_rank, reverse=True)
+    ranked = [
+        replace(
+            state,
+            resource=opened(state.resource),
+            orders=state.orders and opened_orders(opened(state.resource), dict(state.orders)),
+        )
+        for state in sorted(states, key=_rank, reverse=True)
+    ]
     resource_type = ranked[0].resource["resourceType"]
     parted = PARTED.get(resource_type, {})
     content = dict(ranked[0].resource)
     settled = _settled(ranked[0])
+    counting = ranked[:1]
     for last, state in pairwise(ranked):
         if last.orders is None or "" in last.orders:
             break
+        counting.append(state)
         taken = _elements(state) - settled - {"meta"}
         content = {
             name: item for name, item in content.items() if element_of(resource_type, name) not in taken
@@ -615,19 +560,35 @@ def _completed(states: Sequence[Contribution]) -> dict[str, Any]:
         for name in [name for name in state.resource if name not in (*_FIXED, "meta")]:
             if element_of(resource_type, name) in taken:
                 content[name] = state.resource[name]
-            elif name in parted and name in content:
-                parts = {parted[name](item) for item in content[name]}
-                more = [item for item in state.resource[name] if parted[name](item) not in parts]
-                content[name] = [*content[name], *more]
         settled |= _settled(state)
-    return content
+    for name in parted.keys() & content.keys():
+        content[name] = _all_parts(counting, name, parted[name])
+    return closed(content)
+
+
+def _all_parts(
+    states: Sequence[Contribution], name: str, part_of: Callable[[dict[str, Any]], str]
+) -> list[Any]:
+    """Of each part of a list what the first of the states says that states it, else the first that assumes it."""
+    parts: dict[str, tuple[bool, list[Any]]] = {}
+    for state in states:
+        own: dict[str, list[Any]] = {}
+        for item in state.resource.get(name) or ():
+            own.setdefault(part_of(item), []).append(item)
+        orders = state.orders or {}
+        for part, items in own.items():
+            order = orders.get(f"{name}{ITEM}{part}") or orders.get(name) or orders.get("") or state.order
+            stated = order[4] >= 0
+            if part not in parts or stated > parts[part][0]:
+                parts[part] = stated, items
+    return [item for _, items in parts.values() for item in items]
 
 
 def _settled(state: Contribution) -> set[str]:
     """The elements that a source states, or takes away."""
     if state.orders is None:
         return _elements(state)
-    spoken = {element for element in state.orders if element and _ITEM not in element}
+    spoken = {element for element in state.orders if element and ITEM not in element}
     return {
         element
         for element in _elements(state) | spoken

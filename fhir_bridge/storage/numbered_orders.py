@@ -52,7 +52,8 @@ _NAMING: Final = (
     f"SELECT r.type, r.id, r.bytes, j.key IS NOT NULL FROM ({_NEAR}) n JOIN resource r ON r.key = n.key "  # noqa: S608
     "LEFT JOIN source_record j ON j.source = %(source)s AND j.id = r.type || '/' || r.id "
     "WHERE r.type = ANY(%(types)s) AND (j.key IS NOT NULL OR NOT r.deleted AND (r.type = 'Task' OR "
-    f"(NOT {_PLACER} AND EXISTS (SELECT FROM token i WHERE i.resource = r.key AND i.parameter IN {_NUMBERS})))) "
+    f"(NOT {_PLACER} AND EXISTS (SELECT FROM token i JOIN token k ON k.parameter IN {_NUMBERS} AND k.code = i.code AND "
+    f"k.system = i.system AND k.resource <> i.resource WHERE i.resource = r.key AND i.parameter IN {_NUMBERS})))) "
     "ORDER BY r.type, r.id"
 )
 _ORDERS: Final = (

@@ -159,3 +159,82 @@ def test_what_is_done_to_an_order_decides_its_status(
     actions = [acted(f"x{n}", f"2026031{n + 1}120000", code) for n, code in enumerate(codes)]
     order = of(each_order(store, [ORDER, *actions]), "ServiceRequest", "P1")
     assert (order["status"], order["priority"]) == (status, "stat")
+
+
+def test_a_change_leaves_of_a_dosage_what_it_does_not_say(store: Store) -> None:
+    """Amount, timing and route are fields of their own; `""` deletes one of them."""
+    changed = message(
+        "RDE^O11", "c", "20260311100000", pid("1"), "ORC|XO|R1^KIS|RF1^PHARM", f"RXE||{DRUG}|250||mg^mg^UCUM"
+    )
+    refilled = message(
+        "RDE^O11",
+        "d",
+        "20260312100000",
+        pid("1"),
+        'ORC|RF|R1^KIS|RF1^PHARM|||||||||""',
+        f'RXE||{DRUG}||||||||""||5',
+        'RXR|""',
+    )
+    order = of(each_order(store, [PRESCRIBED, changed, refilled]), "MedicationRequest", "R1")
+    (dosage,) = order["dosageInstruction"]
+    assert dosage["timing"]["code"]["text"] == "Q6H"
+    assert dosage["doseAndRate"] == [
+        {"doseQuantity": {"value": 250, "unit": "mg", "system": "http://unitsofmeasure.org", "code": "mg"}}
+    ]
+    assert "route" not in dosage
+    assert order["dispenseRequest"] == {"numberOfRepeatsAllowed": 5}
+    assert "requester" not in order
+
+
+def test_what_a_message_deletes_of_an_order_goes_and_nothing_else(store: Store) -> None:
+    """`""` in the requester's fields, in a comment and in a field that is a note; another message states one again."""
+    placed = ORDER.replace("|||7^Arzt^Arno", "|||7^Arzt^Arno|WARD 3|tel 1", 1)
+    deleted = message(
+        "ORM^O01",
+        "x",
+        "20260310110000",
+        pid("1"),
+        'ORC|XO|P1^KIS||||||||||""|""|tel 2',
+        'OBR|1|P1^KIS||24323-8^CMP^LN|||||||||""|||""',
+        'NTE|1||""',
+    )
+    again = message(
+        "ORM^O01",
+        "y",
+        "20260310120000",
+        pid("1"),
+        "ORC|XO|P1^KIS||||||||||||tel 3",
+        "OBR|1|P1^KIS||24323-8^CMP^LN",
+    )
+    order = of(each_order(store, [placed, deleted, again]), "ServiceRequest", "P1")
+    assert "requester" not in order
+    texts = {note["text"] for note in order.get("note", ())}
+    assert not texts & {"fasting please", "fever", '""', "Entered at: WARD 3"}
+    assert order["priority"] == "stat"
+    assert "Call back: tel 3" in texts or "Telephone of who ordered: tel 3" in texts
+
+
+@pytest.mark.parametrize("ward", ["KIS", "STATION"])
+def test_an_administration_repeats_the_notes_of_its_prescription_and_replaces_none(
+    store: Store, ward: str
+) -> None:
+    noted = PRESCRIBED.replace("|||7^Arzt^Arno", "|||7^Arzt^Arno|WARD 3") + "NTE|1||with food\r"
+    passing = given(ward).replace("ORC|RE|R1^KIS|RF1^PHARM", "ORC|RE|R1^KIS|RF1^PHARM||||||||||WARD 9|tel 1")
+    passing = passing.replace("RXA|", "NTE|1||crushed\rRXA|", 1)
+    order = of(each_order(store, [noted, passing, STOPPED]), "MedicationRequest", "R1")
+    texts = {note["text"] for note in order["note"]}
+    assert {"with food", "Entered at: WARD 3", "Call back: tel 1"} <= texts
+    assert not texts & {"crushed", "Entered at: WARD 9"}
+
+
+def test_of_a_stay_what_one_field_deletes_goes_alone(store: Store) -> None:
+    """Admission source (PV1-14) and discharge disposition (PV1-36) are in one element."""
+
+    def visit(source: str, disposition: str) -> str:
+        return f"PV1|1|I|W1|||||||||||{source}|||||V1^^^KIS^VN|||||||||||||||||{disposition}"
+
+    admitted = message("ADT^A01", "1", "20260310080000", pid("1"), visit("7", ""))
+    later = message("ADT^A08", "2", "20260310090000", pid("1"), visit('""', "01"))
+    last = message("ADT^A08", "3", "20260310100000", pid("1"), visit("", ""))
+    stay = of(each_order(store, [admitted, later, last]), "Encounter", "V1")
+    assert stay["hospitalization"].keys() == {"dischargeDisposition"}

@@ -112,7 +112,7 @@ def test_a_delta_names_what_the_source_cleared(rows: Rows) -> None:
     assert {key for key in result if key not in ("resourceType", "id", "meta")} == {"gender"}
     assert result["meta"]["extension"][0]["extension"] == [
         {"url": "update", "valueCode": "delta"},
-        {"url": "cleared", "valueString": "name"},
+        {"url": "cleared", "valueString": "name.family"},
         {"url": "cleared", "valueString": "telecom"},
         {"url": "cleared", "valueString": "birthDate"},
         {"url": "cleared", "valueString": "deceased"},

@@ -106,12 +106,12 @@ def _whole(content: bytes, window: int) -> bytes | None:
         zlib.error: it can't be inflated.
     """
     pieces: list[bytes] = []
-    space = MOST_BYTES
+    most = MOST_BYTES
     while not pieces or content.startswith(_MEMBER):
         inflater = zlib.decompressobj(window)
-        pieces.append(inflater.decompress(content, max(space, 1)))
-        space -= len(pieces[-1])
-        if not inflater.eof or space < 0:
+        pieces.append(inflater.decompress(content, max(most, 1)))
+        most -= len(pieces[-1])
+        if not inflater.eof or most < 0:
             return None
         content = inflater.unused_data
     return b"".join(pieces)

@@ -21,10 +21,24 @@ __all__ = [
     "plain",
     "reader",
     "taken",
+    "undeleted",
     "universal_uri",
 ]
 
 DELETED: Final = '""'
+
+
+def undeleted(raw: str, delimiters: Delimiters) -> str:
+    """A repetition without what its components delete: `""` is no text of any."""
+    if DELETED not in raw:
+        return raw
+    component, subcomponent = delimiters.component, delimiters.subcomponent
+    return component.join(
+        subcomponent.join("" if part == DELETED else part for part in piece.split(subcomponent))
+        for piece in raw.split(component)
+    )
+
+
 """HL7 v2.5.1 §2.5.3: two quotes delete the value, nothing at all leaves it as it is."""
 
 Leaf = tuple[int, int]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.coded import Coded, coded, identifier_parts, identifier_type
-from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED, hierarchic_designator, plain
+from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED, hierarchic_designator, plain, undeleted
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import Delimiters, unescape
 from fhir_bridge.adapters.ehr.hl7v2.units import with_exponents
 from fhir_bridge.fhir.datatypes import CodeableConcept, Reference
@@ -29,7 +29,7 @@ class Component(str):
     @property
     def whole(self) -> str:
         """All of it, separators as written: for text whose sender does not escape them."""
-        return unescape(self.raw, self.delimiters).strip()
+        return unescape(undeleted(self.raw, self.delimiters), self.delimiters).strip()
 
 
 class _Headless:
@@ -96,7 +96,7 @@ class Field(str):
     @property
     def whole(self) -> str:
         """All of the repetition, separators as written."""
-        return unescape(self.raw, self.delimiters).strip()
+        return unescape(undeleted(self.raw, self.delimiters), self.delimiters).strip()
 
     def codings(self) -> tuple[Coded, ...]:
         """Codings of a CE, CWE or CNE: (system or scheme, code, display, version), both triplets and CWE's third.

@@ -11,6 +11,7 @@ from importlib.resources import files
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.accounting import Rest
+from fhir_bridge.adapters.ehr.hl7v2.composites import undeleted
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 from fhir_bridge.adapters.ehr.hl7v2.groups import ORDER, PATIENT, Group
@@ -117,7 +118,11 @@ def _texts(segment: Segment, number: int, location: str) -> list[str]:
             repetitions = [_piece(part, separator, int(position)) for part in repetitions]
     if rest and "." not in rest:  # the first subcomponent alone is meant
         repetitions = [_piece(part, delimiters.subcomponent, 1) for part in repetitions]
-    return [text for part in repetitions if (text := unescape(part, delimiters).strip()) and text != '""']
+    separators = delimiters.component + delimiters.subcomponent
+    stated = [undeleted(part, delimiters) for part in repetitions]
+    return [
+        text for part in stated if part.strip(separators) and (text := unescape(part, delimiters).strip())
+    ]
 
 
 def _piece(text: str, separator: str, number: int) -> str:
