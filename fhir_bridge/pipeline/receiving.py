@@ -111,7 +111,7 @@ class Receiver:
             raise TypeError(f"the adapter {adapter} takes no messages")
         self._adapter = reader
         self._mapping = mapping or reader.choose_mapping(())
-        self._request = RunRequest(adapter, self._mapping, site)
+        self._request = RunRequest(adapter, self._mapping, site, validate="all")
         self.account = Account()
         self._looked = 0.0
         self._digest = ""

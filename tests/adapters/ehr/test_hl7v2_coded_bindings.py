@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from tests.adapters.ehr.test_hl7v2_content import ADT, ORDER, ORU, PID, Message, fields, reported, valid
 
 VISIT = fields("PV1", f1="1", f2="I", f19="V1")
@@ -155,3 +157,12 @@ def test_a_second_language_code_is_a_tag_too(message: Message) -> None:
     (patient,) = valid(message(ADT, same)).of("Patient")
     (coding,) = patient["communication"][0]["language"]["coding"]
     assert coding == {"system": "urn:ietf:bcp:47", "code": "en", "display": "English"}
+
+
+@pytest.mark.parametrize("status", ["V^Verified^99L", "^Verified", "V", "C^Confirmed^HL70438"])
+def test_a_reaction_of_a_local_status_is_kept_and_its_status_a_note(status: str, message: Message) -> None:
+    converted = valid(message(ADT, PID, f"IAM|1|DA|PEN^Penicillin^99A|SV|Rash|A|I1||||||||||{status}"))
+    (reaction,) = converted.of("AllergyIntolerance")
+    assert ("verificationStatus" in reaction) == status.startswith("C")
+    assert {"text": f"Status: {status}"} in reaction["note"]
+    assert ("FB-MAP-205" in converted.codes()) == status.startswith("V")
