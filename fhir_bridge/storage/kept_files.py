@@ -206,6 +206,20 @@ class KeptFiles:
             )
             return [bytes(row[0]) for row in await rows.fetchall()]
 
+    async def pinned(self, file: KeptFile) -> list[bytes]:
+        """Variants of a file's patients that no record says: what a person stored of its lines is among them."""
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT DISTINCT r.bytes FROM resource p JOIN record o ON o.patient = p.key "
+                "JOIN resource r ON r.key = o.resource WHERE p.type = 'Patient' AND p.id = ANY(%s) "
+                "AND r.type = 'Observation' AND r.version > 0 AND NOT r.deleted "
+                "AND position('69548-6' IN r.bytes) > 0 AND NOT EXISTS "
+                "(SELECT FROM output c WHERE c.resource = r.key AND c.active)",
+                (sorted({part.patient for part in file.parts.values()}),),
+                binary=True,
+            )
+            return [bytes(row[0]) for row in await rows.fetchall()]
+
     async def beside_older(self, delivery: Delivery) -> list[tuple[KeptFile, int]]:
         """Kept files of the delivery's series that are newer than another file of theirs, with their deliveries."""
         async with self._pool.connection() as connection:

@@ -70,8 +70,9 @@ def _build_of(path: Path, given: Mapping[str, Any]) -> str | None:
 
 
 async def variants_stored_of(store: Store, file: KeptFile) -> list[str]:
-    """The stored variants of a kept file."""
-    return [name for content in await store.kept_files.stored(file) if (name := _name(loads(content)))]
+    """The stored variants of a kept file, also those that a person stored of it (`$pin-variants`)."""
+    contents = [*await store.kept_files.stored(file), *await store.kept_files.pinned(file)]
+    return [name for content in contents if (name := _name(loads(content)))]
 
 
 def _name(content: Mapping[str, Any]) -> str:

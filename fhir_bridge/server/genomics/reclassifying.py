@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from fhir_bridge.pipeline import load_again
 from fhir_bridge.storage import RecordSet, Store
 from fhir_bridge.storage.blobs import Blobs
 from fhir_bridge.storage.kept_files import KeptFile
+from fhir_bridge.storage.writing import Operation
 
 __all__ = ["Reclassified", "reclassify"]
 
@@ -90,7 +92,7 @@ async def reclassify(
     result = Reclassified()
     releases = await asyncio.to_thread(_releases, release)
     before = await _findings(store)
-    of_files: set[str] = set()
+    of_files: dict[str, bool] = {}
     for file in await store.kept_files.every():
         newer = _newer(file, release.absolute(), date)
         problem = newer or await _read_again(store, blobs, url, file, release, site, result)
@@ -99,7 +101,8 @@ async def reclassify(
         else:
             result.failed.append(f"{file.name or file.id}: {problem}")
         if newer is not None or problem is None:
-            of_files.update(loads(content)["id"] for content in await store.kept_files.stored(file))
+            ids = [loads(content)["id"] for content in await store.kept_files.stored(file)]
+            of_files |= dict.fromkeys(ids, newer is None)
     await _stored(store, release, releases, date, result, of_files)
     after = await _findings(store)
     changed = [report for report in after if before.get(report, after[report]) != after[report]]
@@ -216,10 +219,12 @@ async def _stored(
     releases: Mapping[str, Release],
     date: str,
     result: Reclassified,
-    of_files: Collection[str],
+    of_files: Mapping[str, bool],
 ) -> None:
     """Classify stored variants but those of kept files, which have their classification by now (`of_files`).
 
+    A copy that a person pinned of a file's classification is no file's any more: it is written anew where its file was
+    read again (`of_files` is true) and says another one now.
     A classification that is the same is written with the day of the release, so that no older one takes its place.
     """
     known: dict[str, dict[str, Any]] = {}
@@ -228,6 +233,7 @@ async def _stored(
             for variant in _references(implication, "derivedFrom"):
                 known[variant] = implication
     batch: list[RecordSet] = []
+    copies: list[Operation] = []
     async for content in _all(store, "Observation", f"{LOINC}|69548-6"):
         stated = read_observation(content)
         if not stated.present or content.get("status") in ("entered-in-error", "cancelled"):
@@ -237,7 +243,12 @@ async def _stored(
         if statement is None or statement.significance is None:
             result.missing += earlier is not None
             continue
-        if content["id"] in of_files:
+        if (again := of_files.get(content["id"])) is not None:
+            if again and _is_stale_copy(earlier, statement, date):
+                written = _implication(content, statement, earlier, date)
+                written["meta"]["tag"] = [{"system": SOURCE, "code": _content(written)}]
+                copies.append(Operation("update", "Observation", written["id"], written))
+                result.implications += 1
             continue
         result.unclear += unclear(statement.significance, tied=True)
         same = earlier is not None and _classification(earlier)[0] == statement.significance
@@ -256,6 +267,26 @@ async def _stored(
             batch = []
     if batch:
         await store.load_records(batch, adapter="clinvar")
+    for first in range(0, len(copies), _BATCH):
+        await store.write(copies[first : first + _BATCH], EVERYTHING)
+
+
+def _is_stale_copy(earlier: Mapping[str, Any] | None, statement: ClinVar, date: str) -> bool:
+    """Whether an implication is as it was pinned, or as an earlier release wrote it, and this one says another class.
+
+    What a person made of it since stays.
+    """
+    if earlier is None or _classification(earlier)[0] == statement.significance:
+        return False
+    released, meta = _released(earlier), earlier.get("meta") or {}
+    if released is None:
+        return bool(meta.get("versionId") == "1")
+    return released < date and {"system": SOURCE, "code": _content(earlier)} in meta.get("tag", ())
+
+
+def _content(implication: Mapping[str, Any]) -> str:
+    """What an implication says, as a hash."""
+    return _id("content", json.dumps(implication.get("component"), sort_keys=True))
 
 
 def _released(implication: Mapping[str, Any] | None) -> str | None:
