@@ -100,6 +100,13 @@ class Account:
             known = self.issues.setdefault(key, [source, 0])
             known[1] += count
 
+    def withhold_kept(self, parts: int, code: str) -> None:
+        """Count as withheld what of the last parts was to be in a kept file, which was not kept."""
+        for row in self.calls[len(self.calls) - parts :]:
+            if number := row.get("kept_in_file"):
+                row["withheld"] = dict(sorted({**row["withheld"], code: number}.items()))
+                row["kept_in_file"] = 0
+
     @property
     def balanced(self) -> bool:
         """Whether read = converted + skipped + rejected."""

@@ -109,7 +109,8 @@ class StoreSink:
         if delivery is None or not getattr(source, "keeps", False):
             return True
         self.flush(account)
-        keeping = keep_delivery(self._store, self._run, cast("KeptDelivery", source), delivery, last)
+        kept = cast("KeptDelivery", source)
+        keeping = keep_delivery(self._store, self._run, kept, delivery, last)
         problem = self._runner.run(keeping)
         if problem is None:
             return True
@@ -117,6 +118,7 @@ class StoreSink:
         if problem.severity != "error":
             return True
         account.withheld += len(last.outputs)
+        account.withhold_kept(len(kept.kept_counts), problem.code)
         self._delivery = None
         return False
 

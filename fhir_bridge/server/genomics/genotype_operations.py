@@ -189,7 +189,7 @@ def has_haplotype(wanted: str, each: Result) -> bool:
 
 
 def called(wanted: str, evidence: Evidence) -> Coverage:
-    """Whether any test called the genes of a haplotype; `unknown` of one that names none."""
+    """Whether any test called a haplotype, or its genes at least; `unknown` of one that names none."""
     known: set[str] = set()
     for kind in ("genotype", "haplotype"):
         for each in evidence.of(kind):
@@ -201,7 +201,33 @@ def called(wanted: str, evidence: Evidence) -> Coverage:
     missing = sorted(genes - known)
     if missing:
         evidence.warn(f"{listed(wanted)[:60]}: no test called {', '.join(missing)}")
+    elif _uncalled(wanted, genes, evidence):
+        evidence.warn(f"{listed(wanted)[:60]}: the test of the gene could not call it")
+        return "no"
     return "no" if missing or not known else ("yes" if genes else "unknown")
+
+
+def _uncalled(wanted: str, genes: set[str], evidence: Evidence) -> bool:
+    """Whether all genotypes of the genes say that a haplotype, or one of a genotype, could not be called."""
+    concerned = [
+        each
+        for each in evidence.of("genotype")
+        if genes & {plain_gene(text) for _, code, name in genes_of(each) for text in (code, name)}
+    ]
+    token = wanted.rpartition("|")[2]
+    return bool(concerned) and all(
+        any(matches_genotype(name, token) for name in _not_called(each)) for each in concerned
+    )
+
+
+def _not_called(each: Result) -> list[str]:
+    """The haplotypes of its gene that a genotype says could not be called."""
+    return [
+        text
+        for code, component in components(each.resource)
+        if code == "uncalled-haplotype"
+        for _, _, text in codes_of(component.get("valueCodeableConcept"))
+    ]
 
 
 class _HaplotypeList(GenomicsOperation):

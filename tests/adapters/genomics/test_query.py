@@ -167,6 +167,15 @@ def test_a_coding_name_is_placed_by_its_exons_and_strand(tmp_path: Path) -> None
         ("HLA-B*08:02", "HLA-B*08:01", False),
         ("DRB1*13:02", "DRB1*13:AKBAR", True),
         ("DRB1*14:02", "DRB1*13:AKBAR", False),
+        ("DPYD*2A", "DPYD c.1905+1G>A (*2A)/Reference", True),
+        ("DPYD*5", "DPYD [c.1627A>G (*5) + c.85T>C (*9A)]/Reference", True),
+        ("CYP2D6*36+*10", "CYP2D6 *1/*36+*10", True),
+        ("CYP2D6*1+*10", "CYP2D6 *1/*36+*10", False),
+        ("HLA-A*01:01+HLA-A*02:01", "hla#3.33.0#HLA-A*02:01+HLA-A*01:01", True),
+        ("G6PD B", "G6PD B (reference)/A- 202A_376G", True),
+        ("G6PD A- 202A_376G", "G6PD B (reference)/A- 202A_376G", True),
+        ("VKORC1 rs9923231 variant", "VKORC1 rs9923231 variant (T)", False),
+        ("MT-RNR1 1555A>G", "MT-RNR1 1555A>G", True),
     ],
 )
 def test_a_haplotype_is_in_the_genotypes_that_list_it(wanted: str, stored: str, expected: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -201,7 +202,12 @@ def test_a_file_that_cannot_be_kept_says_nothing_and_replaces_nothing(
     bed.write_text("chr1\t2000\t10000\n")
     studied = ("--set", f"studied_bed={bed}", "--keep-file")
     load("NA-GERD", "20260901", (LOST[4], "chr1 3501 . T C 50 PASS . GT 0/1"), *studied)
-    assert reason in " ".join(load("NA-GERD", "20260902", lines, *studied, code=1).split())
+    report = folder / "unkept.json"
+    text = load("NA-GERD", "20260902", lines, *studied, "--report", str(report), code=1)
+    assert reason in " ".join(text.split())
+    (calls,) = json.loads(report.read_text())["calls"]
+    assert (calls["called"], calls["written"], calls["kept_in_file"]) == (len(lines), 0, 0)
+    assert calls["withheld"] == {"FB-RUN-050": len(lines)}
     assert asked(http, "G1", f"{ONE}:3500-3501") == (True, "yes")
     (entry,) = http.get("/fhir/DiagnosticReport?patient.identifier=urn:oid:2.25.7|G1").json()["entry"]
     assert entry["resource"]["effectiveDateTime"] == "2026-09-01"

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from html import unescape
 from typing import Any
 
+from fhir_bridge.adapters.genomics.pharmcat.limits import Limits, limits_of
 from fhir_bridge.adapters.genomics.pharmcat.medications import medication
 from fhir_bridge.adapters.genomics.term import Term
 
@@ -23,6 +24,7 @@ __all__ = [
     "Haplotype",
     "gene_calls",
     "read_annotations",
+    "remarks",
 ]
 
 _MARKUP = re.compile(r"<[^>]*>")
@@ -32,6 +34,10 @@ _NOTHING = (None, "", "n/a", "No Result")
 
 class ContentError(ValueError):
     """A part of the file has another form than PharmCAT writes; the message names it."""
+
+
+def _titled(gene: str, name: str) -> str:
+    return f"{gene}{name}" if name.startswith("*") else f"{gene} {name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class Haplotype:
     @property
     def title(self) -> str:
         """`CYP2C19*2`; a name that is no star allele after a space."""
-        return f"{self.gene}{self.name}" if self.name.startswith("*") else f"{self.gene} {self.name}"
+        return _titled(self.gene, self.name)
 
     @property
     def note(self) -> str | None:
@@ -64,6 +70,7 @@ class Diplotype:
 
     Attributes:
         number: among the gene's diplotypes, from 1.
+        uncalled: haplotypes of the gene that could not be called.
     """
 
     gene: str
@@ -73,6 +80,7 @@ class Diplotype:
     activity: str | None
     haplotypes: tuple[Haplotype, ...]
     notes: tuple[str, ...] = ()
+    uncalled: tuple[str, ...] = ()
 
     @property
     def title(self) -> str:
@@ -86,19 +94,24 @@ class Diplotype:
 
     @property
     def note(self) -> str | None:
-        """The activity score, and what PharmCAT remarks of the gene."""
+        """The activity score, what limits the gene's call, and what PharmCAT remarks of it."""
         parts = [f"Activity score: {self.activity}"] if self.activity else []
         return "\n".join([*parts, *self.notes]) or None
 
 
 @dataclass(frozen=True, slots=True)
 class GeneCall:
-    """A gene; without diplotypes where it was not called."""
+    """A gene; without diplotypes where it was not called.
+
+    Attributes:
+        not_text: names and phenotypes that are no text, and are left out.
+        notes: what limits the call, and what PharmCAT remarks of the gene.
+    """
 
     symbol: str
     diplotypes: tuple[Diplotype, ...]
     not_text: tuple[str, ...] = ()
-    """Names and phenotypes that are no text, and are left out."""
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +217,14 @@ def _gene_call(symbol: str, entry: Mapping[str, Any]) -> GeneCall:
     entries = entry.get("sourceDiplotypes", entry.get("diplotypes"))
     if not isinstance(entries, list):
         raise ContentError(f"the diplotypes of {symbol} are no list")
-    notes = tuple(_remarks(entry))
+    limits = limits_of(entry)
+    notes = (*limits.texts, *remarks(entry))
     called = [each for each in entries if isinstance(each, dict) and _label(each) not in _NOT_CALLED]
-    diplotypes = tuple(_diplotype(symbol, each, number, notes) for number, each in enumerate(called, 1))
-    return GeneCall(
-        symbol, diplotypes, tuple(dict.fromkeys(name for each in called for name in _not_text(each)))
+    diplotypes = tuple(
+        _diplotype(symbol, each, number, notes, limits) for number, each in enumerate(called, 1)
     )
+    not_text = dict.fromkeys(name for each in called for name in _not_text(each))
+    return GeneCall(symbol, diplotypes, (*not_text, *limits.wrong), notes)
 
 
 _ALLELES = ("allele1", "allele2", "haplotype1", "haplotype2")
@@ -240,7 +255,9 @@ def _label(entry: Mapping[str, Any]) -> str:
     return label.strip()
 
 
-def _diplotype(symbol: str, entry: Mapping[str, Any], number: int, notes: tuple[str, ...]) -> Diplotype:
+def _diplotype(
+    symbol: str, entry: Mapping[str, Any], number: int, notes: tuple[str, ...], limits: Limits
+) -> Diplotype:
     alleles = [entry.get(key) for key in _ALLELES]
     present = [allele for allele in alleles if isinstance(allele, dict)]
     haplotypes: list[Haplotype] = []
@@ -259,14 +276,16 @@ def _diplotype(symbol: str, entry: Mapping[str, Any], number: int, notes: tuple[
         )
     phenotypes = tuple(text for each in entry.get("phenotypes") or () if (text := _text(each)))
     activity = _text(entry.get("activityScore"))
-    return Diplotype(symbol, _label(entry), number, phenotypes, activity, tuple(haplotypes), notes)
+    uncalled = tuple(_titled(symbol, name) for name in limits.uncalled)
+    return Diplotype(symbol, _label(entry), number, phenotypes, activity, tuple(haplotypes), notes, uncalled)
 
 
 def _text(value: Any) -> str | None:
     return None if value in _NOTHING or not isinstance(value, str) else value.strip() or None
 
 
-def _remarks(entry: Mapping[str, Any]) -> Iterator[str]:
+def remarks(entry: Mapping[str, Any]) -> Iterator[str]:
+    """What PharmCAT remarks of a file, gene or drug."""
     for message in entry.get("messages") or ():
         if isinstance(message, dict) and (text := _plain(message.get("message"))):
             yield text
@@ -364,5 +383,5 @@ def _annotation(
         population=_population(entry),
         actionable=any(flags),
         alternative=flags[1],
-        notes=(*_remarks(entry), *_remarks(drug)),
+        notes=(*remarks(entry), *remarks(drug)),
     )

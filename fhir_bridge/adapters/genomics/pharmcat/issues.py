@@ -51,6 +51,12 @@ CODES = declare(
         "A name of the file is no text and is left out",
         "Compare the part that is named with a file of PharmCAT.",
     ),
+    IssueCode(
+        "FB-PGX-015",
+        "information",
+        "Warnings of the VCF's positions are left out",
+        "Read them in the match file; a report or phenotype file has those of the positions that count.",
+    ),
 )
 
 

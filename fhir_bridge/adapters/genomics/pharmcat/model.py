@@ -38,7 +38,18 @@ _OF = {
     "Haplotype": ("haplotype", ("activity", "copies", "function", "gene", "name", "note", "title")),
     "Genotype": (
         "genotype",
-        ("activity", "gene", "haplotypes", "label", "note", "number", "phenotype", "phenotypes", "title"),
+        (
+            "activity",
+            "gene",
+            "haplotypes",
+            "label",
+            "note",
+            "number",
+            "phenotype",
+            "phenotypes",
+            "title",
+            "uncalled",
+        ),
     ),
     "Annotation": (
         "annotation",

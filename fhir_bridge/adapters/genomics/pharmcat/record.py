@@ -18,6 +18,7 @@ from fhir_bridge.adapters.genomics.pharmcat.content import (
     Haplotype,
     gene_calls,
     read_annotations,
+    remarks,
 )
 from fhir_bridge.adapters.genomics.pharmcat.issues import issue
 from fhir_bridge.fhir.datatypes import DateTime
@@ -108,6 +109,7 @@ class Results:
         self.date = DateTime(self.time.isoformat(timespec="seconds")) if self.time else None
         self.genes: list[GeneCall] = []
         self.annotations: list[Annotation] = []
+        self.remarks = tuple(remarks(content))
         self.complete = True
         self.sexes: Mapping[str, str] = {}
 
@@ -152,11 +154,15 @@ class Results:
         parts = [f"Called: {'; '.join(called) or 'nothing'}."]
         if missing := self.not_called:
             parts.append(f"Not called: {', '.join(missing)}.")
+        for call in self.genes:
+            if not call.diplotypes:
+                parts += [f"Of {call.symbol}: {text.removesuffix('.')}." for text in call.notes]
         drugs = list(dict.fromkeys(each.drug for each in self.annotations if each.actionable))
         if drugs:
             parts.append(f"Another dose, drug or care is recommended for: {', '.join(drugs)}.")
         elif self.kind == "report":
             parts.append("No other dose, drug or care is recommended for the drugs reported.")
+        parts += [f"PharmCAT remarks: {text}" for text in self.remarks]
         return " ".join(parts)
 
 
@@ -244,6 +250,9 @@ def _fill(results: Results, content: Mapping[str, Any]) -> list[Issue]:
         if call.not_text:
             text = f"{call.symbol}: {', '.join(call.not_text)} is no text and is left out"
             issues.append(issue("FB-PGX-014", text, where))
+    if warned := content.get("vcfWarnings"):
+        text = f"vcfWarnings: {len(warned) if isinstance(warned, dict | list) else 1} are left out"
+        issues.append(issue("FB-PGX-015", text, where))
     if missing := results.not_called:
         issues.append(issue("FB-PGX-010", f"not called: {', '.join(missing)}", where))
     if several := [call.symbol for call in results.genes if len(call.diplotypes) > 1]:

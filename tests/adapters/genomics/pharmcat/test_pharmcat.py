@@ -135,6 +135,85 @@ def test_a_gene_that_is_not_called_is_named_and_nothing_is_said_of_it(
     assert all("clopidogrel" not in each["description"] for each in found["Task"])
 
 
+def test_what_limits_a_call_is_with_it(convert: Convert, report: dict[str, Any]) -> None:
+    report["messages"] = [{"message": "The sample has <b>low</b> coverage"}]
+    position = {"chromosome": "chr10", "phased": False, "alleles": ["*2"]}
+    report["genes"]["CYP2C19"] |= {
+        "callSource": "OUTSIDE",
+        "uncalledHaplotypes": ["*35", "*36", 7],
+        "hasUndocumentedVariations": True,
+        "treatUndocumentedVariationsAsReference": True,
+        "variants": [
+            {
+                **position,
+                "position": 94761900,
+                "dbSnpId": "rs12248560",
+                "call": None,
+                "warnings": ["No depth"],
+            },
+            {
+                **position,
+                "position": 94781859,
+                "dbSnpId": None,
+                "call": "A/T",
+                "hasUndocumentedVariations": True,
+            },
+        ],
+    }
+    unknown = report["genes"]["SLCO1B1"]
+    unknown["sourceDiplotypes"][0] |= {"label": "Unknown/Unknown"}
+    unknown["uncalledHaplotypes"] = ["*5"]
+    code, found, account = convert(report)
+    assert code == 0
+    genotypes = {each["valueCodeableConcept"]["text"]: each for each in of(found["Observation"], "genotype")}
+    (genotype,) = (each for title, each in genotypes.items() if title.startswith("CYP2C19"))
+    note = genotype["note"][0]["text"]
+    for text in (
+        "from another program (callSource OUTSIDE)",
+        "could not be called, and are neither present nor absent: *35, *36",
+        "without a call, and so unknown: rs12248560 (chr10:94761900)",
+        "which were taken for the reference: chr10:94781859 A/T",
+        "rs12248560 (chr10:94761900): No depth",
+    ):
+        assert text in note
+    assert values(genotype, "uncalled-haplotype") == [{"text": "CYP2C19*35"}, {"text": "CYP2C19*36"}]
+    assert get_validator().validate(genotype) == []
+    (other,) = (each for title, each in genotypes.items() if title.startswith("VKORC1"))
+    assert "OUTSIDE" not in json.dumps(other)
+    conclusion = found["DiagnosticReport"][0]["conclusion"]
+    assert "The sample has low coverage" in conclusion
+    assert (
+        "Of SLCO1B1: Haplotypes that could not be called, and are neither present nor absent: *5."
+        in conclusion
+    )
+    wrong = [issue["message"] for issue in account["issues"] if issue["code"] == "FB-PGX-014"]
+    assert wrong == ["CYP2C19: uncalledHaplotypes is no text and is left out"]
+
+
+def test_a_match_file_says_what_limits_a_call_in_its_own_words(convert: Convert) -> None:
+    position = {"position": 94761900, "rsid": "rs12248560"}
+    result = {
+        "gene": "CYP2C19",
+        "diplotypes": [{"name": "*1/*1"}],
+        "uncallableHaplotypes": ["*17"],
+        "variants": [{**position, "vcfCall": "C/C"}],
+        "matchData": {
+            "missingPositions": [position],
+            "positionsWithUndocumentedVariations": [{**position, "position": 5}],
+            "treatUndocumentedVariationsAsReference": True,
+        },
+        "warnings": ["Partly phased"],
+    }
+    content = {"metadata": {"sampleId": "S1"}, "results": [result], "vcfWarnings": {"chr10:1": ["Odd"]}}
+    _, found, account = convert(content)
+    (genotype,) = of(found["Observation"], "genotype")
+    assert values(genotype, "uncalled-haplotype") == [{"text": "CYP2C19*17"}]
+    note = genotype["note"][0]["text"]
+    for text in ("rs12248560 (94761900)", "taken for the reference: rs12248560 (5)", "Partly phased"):
+        assert text in note
+    assert "FB-PGX-015" in {issue["code"] for issue in account["issues"]}
+
+
 def test_all_diplotypes_that_fit_are_kept_and_options_choose_drugs(
     convert: Convert, report: dict[str, Any]
 ) -> None:
