@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import date
 from decimal import Decimal
 from typing import Any
@@ -14,6 +15,9 @@ from fhir_bridge.mapping.runtime import ElementTarget
 from fhir_bridge.mapping.shape import Shape, Spot, Target, shown_value
 
 __all__ = ["Literals"]
+
+
+_RELATIVE = re.compile(r"([A-Za-z]+)/[A-Za-z0-9.-]{1,64}(?:/_history/[A-Za-z0-9.-]{1,64})?")
 
 
 class Literals(Shape):
@@ -134,7 +138,17 @@ class Literals(Shape):
             return None
         if kind == "code":
             self.check_code(str(result), node.position, target)
+        elif target.element.path == "Reference.reference":
+            self._check_reference(str(result), node.position, target)
         return result
+
+    def _check_reference(self, text: str, position: Position, target: Target) -> None:
+        """A literal relative reference names one of R4's types."""
+        match = _RELATIVE.fullmatch(text)
+        types = definitions.resource_types()
+        if match is not None and match[1] not in types:
+            message = f'"{text}" in {target.shown} names no type of resource'
+            self.problems.add(position, message, nearest(match[1], types), "007")
 
     def check_code(self, code: str, position: Position, target: Target) -> None:
         """A literal code against the element's required binding."""

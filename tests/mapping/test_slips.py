@@ -203,6 +203,10 @@ SLIPS = [
      '  effectivePeriod: "=period(datetime(row.Time), null)"\n', "effective[x]"),
     ("a segment of the site that no group has", MESSAGE, "key: [facility, OBR-3.1]\n",
      'key: [facility, OBR-3.1]\n  note: [{text: "=ZAB-1"}]\n', "groups: {ORDER_OBSERVATION: [ZAB]}"),
+    ("a type in a reference", TABLE, "  note: [{text: =row.Name}]\n",
+     "  note: [{text: =row.Name}]\n  performer: [{reference: Practitoner/1}]\n", "Practitioner"),
+    ("a column twice", TABLE, "[Patient, Order, Code, Name, Value,", "[Patient, Order, Code, Value, Name, Value,",
+     "more than once"),
     ("a code of a message", MESSAGE, "MSH-9.1 == 'ADT'", "MSH-9.1 == 'AD'", "ADT"),
 ]  # fmt: skip
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -113,6 +114,10 @@ class Dialect:
         if decimal is not None and decimal == group:
             raise DialectError("group", "source.decimal and source.group are the same character")
         names = _texts(options, "names")
+        for key in ("columns", "names"):
+            listed = Counter(_texts(options, key))
+            if twice := next((name for name, times in listed.items() if times > 1), None):
+                raise DialectError(key, f'source.{key} has "{twice}" more than once', "a table has each once")
         return cls(
             delimiter=_character(options, "delimiter", None),
             encoding=encoding,
