@@ -15,6 +15,8 @@ __all__ = ["cache_folder", "read_entry", "write_entry"]
 
 _FRESH: Final = 60.0
 """Seconds for which a use is not written down again."""
+_LARGE: Final = 64 * 1024
+"""Bytes from which on an entry took seconds to make: it goes after all that took less."""
 
 
 def cache_folder(name: str, *, create: bool = False) -> Path | None:
@@ -53,7 +55,8 @@ def read_entry(folder: str, name: str) -> bytes | None:
 
 
 def write_entry(folder: str, name: str, content: bytes, *, most: int) -> None:
-    """Write an entry, where the folder can be written; of `most` entries those that were used last are left."""
+    """Write an entry, where the folder can be written; of `most` entries the large ones and those that were used last
+    are left."""
     directory = cache_folder(folder, create=True)
     if directory is None:
         return
@@ -61,7 +64,7 @@ def write_entry(folder: str, name: str, content: bytes, *, most: int) -> None:
     try:
         entries = list(directory.iterdir())
         if len(entries) >= most:
-            for entry in sorted(entries, key=_used)[: len(entries) - most * 3 // 4]:
+            for entry in sorted(entries, key=_worth)[: len(entries) - most * 3 // 4]:
                 entry.unlink(missing_ok=True)
         # Renamed when whole: another process that starts meanwhile sees all of it or nothing.
         descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
@@ -72,9 +75,10 @@ def write_entry(folder: str, name: str, content: bytes, *, most: int) -> None:
         return
 
 
-def _used(entry: Path) -> float:
-    """When an entry was written or read last."""
+def _worth(entry: Path) -> tuple[bool, float]:
+    """Whether an entry is large, and when it was written or read last."""
     try:
-        return entry.lstat().st_mtime
+        status = entry.lstat()
     except OSError:  # another process has removed it
-        return 0.0
+        return False, 0.0
+    return status.st_size >= _LARGE, status.st_mtime
