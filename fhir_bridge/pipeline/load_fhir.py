@@ -62,11 +62,11 @@ def load_fhir(
 
 async def _store(files: Iterable[Path], url: str, site: Site, checked: Checked) -> dict[str, int]:
     """Store everything; gives what is referred to and not here (`Store.dangling`)."""
-    from fhir_bridge.pipeline.store_sink import (  # only what stores needs a database driver
-        BATCH,
-        count_stored,
-    )
+    # Only what stores needs a database driver.
+    from fhir_bridge.pipeline.numbered_orders import join_orders_since
+    from fhir_bridge.pipeline.store_sink import BATCH, count_stored
     from fhir_bridge.storage import Store
+    from fhir_bridge.storage.numbered_orders import CHANGING_TYPES
 
     account = checked.account
     async with await Store.open(url, max_size=1, known=site.definitions) as store:
@@ -82,6 +82,8 @@ async def _store(files: Iterable[Path], url: str, site: Site, checked: Checked) 
         result = await store.load(
             checked.resources(plain), adapter="fhir", precedence=site.precedence, batch=BATCH
         )
+        if result.resources.keys() & set(CHANGING_TYPES):
+            account.count_issues((await join_orders_since(store)).issues)
         dangling = await store.dangling()
     account.recount(result.rejected + result.refused, "converted", "rejected")
     count_stored(account, result)

@@ -150,3 +150,14 @@ def test_orders_move_to_another_patient_with_what_was_joined_to_them(store: Stor
     assert not store.issues("FB-STORE-018")
     assert after["subject"] != before["subject"]
     assert (after["status"], after["id"]) == ("revoked", before["id"])
+
+
+def test_what_is_converted_and_then_loaded_is_joined_as_well(store: Store) -> None:
+    source, site = store.home / "all.hl7", store.home / "site.yaml"
+    source.write_text(alone("CA", "x", "20260311120000") + ORDER)
+    out, report = store.home / "out", store.home / "report.json"
+    arguments = ("-a", "hl7v2", "--site", site, "--out", out, "--report", report)
+    assert store.bridge("convert", source, *arguments).exit_code in (0, 1)
+    done = store.bridge("load", out, "--site", site, "--report", report, database=store.url)
+    assert done.exit_code in (0, 1), done.output
+    assert of(store.end(), "ServiceRequest", "P1")["status"] == "revoked"
