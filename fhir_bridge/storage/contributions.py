@@ -119,10 +119,6 @@ def _link_part(item: dict[str, Any]) -> str:
     return str((item.get("other") or {}).get("reference"))
 
 
-def _one_part(_item: dict[str, Any]) -> str:
-    return _MAIN
-
-
 def _type_part(item: dict[str, Any]) -> str:
     """By the code of its type: who attends stands in another field than who refers."""
     stated = item.get("type") or []
@@ -604,14 +600,11 @@ def _added(
         # Numbers said in passing since the source last stated all that it knows.
         return items if own is None or _since(state, element) > _since(own, element) else ()
     # Of other lists, which of their parts a record is about holds.
-    part_of = PARTED.get(state.resource["resourceType"], {}).get(element, _one_part)
-    parts = {
-        part_of(item)
-        for other in about
-        for item in other.resource.get(element) or ()
-        if isinstance(item, dict)
-    }
-    return [item for item in items if not isinstance(item, dict) or part_of(item) not in parts]
+    part_of = PARTED.get(state.resource["resourceType"], {}).get(element)
+    if part_of is None:
+        return () if about else items
+    parts = {part_of(item) for other in about for item in other.resource.get(element) or ()}
+    return [item for item in items if part_of(item) not in parts]
 
 
 def _since(state: Contribution, element: str) -> Order:
