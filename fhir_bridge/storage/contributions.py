@@ -80,9 +80,6 @@ _UNIONED = frozenset(
 )
 """List elements that hold what all sources say; other elements hold what their owner says."""
 
-_PASSED_ON = frozenset(("identifier", "telecom"))
-"""Of these, what a source tells in passing is added to what it states itself, if that is older."""
-
 _COMPOSITE = {
     *(("DiagnosticReport", name) for name in ("result", "imagingStudy", "media", "specimen", "basedOn")),
     ("ImagingStudy", "basedOn"),
@@ -496,34 +493,54 @@ def merge(states: Sequence[Contribution], precedence: Sequence[str] = ()) -> dic
     meta = _merged_meta([state.resource.get("meta") or {} for state in ranked])
     if meta:
         merged["meta"] = meta
-    owned: dict[str, Contribution] = {}
+    owned = _owners(ranked, precedence)
     for state in ranked:
-        if state.source == REST and state.orders is not None:
-            owned.update(
-                (element, state) for element in state.orders if element
-            )  # what REST cleared stays away
         for name, value in state.resource.items():
             if name in (*_FIXED, "meta"):
                 continue
             element = element_of(resource_type, name)
-            # The owner is the first, by precedence, that has the element; the next ones may add to a list only.
-            owner = owned.setdefault(element, state)
+            owner = owned[element]
             if owner is state:
-                merged[name] = value
-            elif owner.source != REST and isinstance(value, list) and _adds(state, element, states):
-                merged[name] = _union(merged.get(name), value)
+                merged[name] = _union(value, merged[name]) if name in merged else value
+            elif owner.source != REST and isinstance(value, list) and element in _UNIONED:
+                merged[name] = _union(merged.get(name), _added(state, element, value, states))
     return merged
 
 
-def _adds(state: Contribution, element: str, states: Sequence[Contribution]) -> bool:
-    """Whether what a source says of a list that another owns stands beside it."""
-    if element not in _UNIONED:
-        return False
-    own = next((other for other in states if other.source == state.source.removesuffix(PASSING)), None)
-    if not state.passing or own is None or element not in _elements(own):
-        return True
-    # Numbers said in passing since the source last stated all that it knows; of other lists its own statement holds.
-    return element in _PASSED_ON and _since(state, element) > _since(own, element)
+def _owners(ranked: Sequence[Contribution], precedence: Sequence[str]) -> dict[str, Contribution]:
+    """Whose each element is: the first's by precedence, among equals his who stated it last; others may add to a list
+    only. What REST cleared stays away."""
+    owned: dict[str, Contribution] = {}
+    for state in ranked:
+        elements = _elements(state)
+        if state.source == REST and state.orders is not None:
+            elements |= {element for element in state.orders if element}
+        for element in elements:
+            owner = owned.setdefault(element, state)
+            if owner is not state and owner.passing == state.passing and owner.source != REST:
+                equal = _place(owner, precedence) == _place(state, precedence)
+                if equal and _since(state, element) > _since(owner, element):
+                    owned[element] = state
+    return owned
+
+
+def _added(
+    state: Contribution, element: str, items: list[Any], states: Sequence[Contribution]
+) -> Sequence[Any]:
+    """What a source says of a list that another owns, and that stands beside it."""
+    if not state.passing:
+        return items
+    about = [other for other in states if not other.passing and element in _elements(other)]
+    if element == "identifier":
+        own = next((other for other in about if other.source == state.source.removesuffix(PASSING)), None)
+        # Numbers said in passing since the source last stated all that it knows.
+        return items if own is None or _since(state, element) > _since(own, element) else ()
+    # Of other lists, which of their parts a record is about holds.
+    part_of = PARTED.get(state.resource["resourceType"], {}).get(element)
+    if part_of is None:
+        return () if about else items
+    parts = {part_of(item) for other in about for item in other.resource.get(element) or ()}
+    return [item for item in items if part_of(item) not in parts]
 
 
 def _since(state: Contribution, element: str) -> Order:
@@ -611,18 +628,20 @@ def _with_numbers(newest: dict[str, Any], name: str, states: Sequence[Contributi
 
 
 def _ranked(states: Sequence[Contribution], precedence: Sequence[str]) -> list[Contribution]:
-    def place(state: Contribution) -> int:
-        if state.source == REST:
-            return -1
-        source = state.source.removesuffix(PASSING)
-        for position, name in enumerate(precedence):
-            if name in (state.adapter, source, unquote(source.removeprefix("urn:fhir-bridge:"))):
-                return position
-        return len(precedence)
-
     # Two sorts, both stable: precedence first, and among equals the newest; what is said in passing after all else.
     newest_first = sorted(states, key=_rank, reverse=True)
-    return sorted(newest_first, key=place)
+    return sorted(newest_first, key=lambda state: _place(state, precedence))
+
+
+def _place(state: Contribution, precedence: Sequence[str]) -> int:
+    """The place of a source by precedence; the lowest counts."""
+    if state.source == REST:
+        return -1
+    source = state.source.removesuffix(PASSING)
+    for position, name in enumerate(precedence):
+        if name in (state.adapter, source, unquote(source.removeprefix("urn:fhir-bridge:"))):
+            return position
+    return len(precedence)
 
 
 def _merged_meta(metas: list[dict[str, Any]]) -> dict[str, Any]:

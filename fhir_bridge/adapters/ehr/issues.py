@@ -485,6 +485,13 @@ _CODES = declare(
         "business-rule",
     ),
     IssueCode(
+        "FB-HL7-030",
+        "warning",
+        "A patient's date of birth is later than the message",
+        "Ask its sender; it is stored as sent. Leave PID-7 empty where it is not known.",
+        "value",
+    ),
+    IssueCode(
         "FB-HL7-027",
         "warning",
         "An event asks for a change to stored records that is not, or not wholly, carried out",

@@ -150,3 +150,24 @@ def test_susceptibilities_of_one_placer_number_are_orders_of_their_own(message: 
 def test_an_event_that_is_not_carried_out_is_a_warning(message: Message) -> None:
     converted = message(adt("A24"), PID, PID.replace("77^", "78^"))
     assert [issue.message[:4] for issue in converted.issues if issue.code == "FB-HL7-027"] == ["A24 "]
+
+
+@pytest.mark.parametrize(
+    ("sent", "text"), [(">=^1^:^640", ">=1:640"), ("<^1^/^10", "<1/10"), (">^1^:^80", ">1:80")]
+)
+def test_a_titre_with_a_comparator_is_a_text(sent: str, text: str, message: Message) -> None:
+    converted = valid(message(ORU, PID, OBR, f"OBX|1|SN|T^Titre^L||{sent}||||||F"))
+    (result,) = converted.of("Observation")
+    assert result["valueString"] == text
+    assert "dataAbsentReason" not in result
+    assert "FB-HL7-016" in converted.codes()
+
+
+@pytest.mark.parametrize(("born", "flagged"), [("99991231", True), ("50010203", True), ("20260301", False)])
+def test_a_birth_after_the_message_is_reported(born: str, flagged: bool, message: Message) -> None:
+    converted = message(adt("A08"), PID.replace("19600102", born))
+    (patient,) = converted.of("Patient")
+    assert patient["birthDate"] == f"{born[:4]}-{born[4:6]}-{born[6:]}"
+    (issue,) = [each for each in converted.issues if each.code == "FB-HL7-030"] or [None]
+    assert (issue is not None) == flagged
+    assert issue is None or born not in issue.message

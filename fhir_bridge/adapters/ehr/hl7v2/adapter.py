@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping, Sequence
-from datetime import tzinfo
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from fhir_bridge.adapters.ehr.dtm import timestamp
 from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode, is_wide, seems_utf8
 from fhir_bridge.adapters.ehr.hl7v2.events import left_undone
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
@@ -220,9 +221,10 @@ def read_message(
     if is_wide(raw):
         text = "the message is in UTF-16 or UTF-32, in which bytes of text can be marks of the transport"
         return _refused(locator, new_issue("FB-HL7-003", text, locator), raw)
-    stated = _stated_charset(raw)
+    sets = _stated_charsets(raw)
+    stated = "~".join(sets)
     try:
-        text, charset, assumed = decode(raw, stated, options.get("encoding"))
+        text, charset, assumed = decode(raw, sets, options.get("encoding"))
     except UnknownCharset as error:
         text = f'"{error.args[0]}" is no character set known here'
         return _refused(locator, new_issue("FB-HL7-004", text, locator), raw)
@@ -274,6 +276,11 @@ def read_message(
         )
     if message.outcome == "read" and (undone := left_undone(message.kind)):
         issues.append(new_issue("FB-HL7-027", undone, message.locator))
+    if message.outcome == "read" and any(
+        segment.name == "PID" and _is_born_after(segment, message.time) for segment in segments
+    ):
+        text = "PID-7 is later than the message: nobody of whom it speaks was born then"
+        issues.append(new_issue("FB-HL7-030", text, locator))
     if message.outcome == "read":
         text = "the patient has no identifier (PID-3, PID-2, PID-4)"
         issues += (
@@ -306,18 +313,31 @@ def _has_identifier(segment: Segment) -> bool:
     return any(map(str, (x for number in (3, 2, 4) for x in segment.every(number))))
 
 
+def _is_born_after(segment: Segment, sent: datetime | None) -> bool:
+    """Whether PID-7 is a day after a time, wherever that was; of a message without time, after today."""
+    stated = segment.part(7, 1)
+    born = timestamp(stated) if isinstance(stated, str) else None
+    return born is not None and (born.date() - (sent or datetime.now(UTC)).date()).days > 1
+
+
 def _refused(locator: str, issue: Issue, raw: bytes = b"") -> Message:
     return Message(locator, [], [issue], "rejected", raw=raw)
 
 
-def _stated_charset(raw: bytes) -> str:
-    """MSH-18, first repetition, read before the message is decoded."""
+def _stated_charsets(raw: bytes) -> list[str]:
+    """MSH-18, each repetition, read before the message is decoded; a first one that is empty is ASCII (JIS, JAHIS).
+
+    MSH-20 may say that sets are switched where MSH-18 states one alone.
+    """
     header = raw[:4096].replace(b"\n", b"\r").split(b"\r", 1)[0]
     if len(header) < 4:
-        return ""
+        return []
     fields = header.split(header[3:4])
-    if len(fields) < 18:
-        return ""
-    repetition = fields[1][1:2]
-    value = fields[17].split(repetition, 1)[0] if repetition.strip() else fields[17]
-    return value.split(fields[1][:1], 1)[0].decode("ascii", "replace").strip() if fields[1] else ""
+    if len(fields) < 18 or not fields[1]:
+        return []
+    repetition, component = fields[1][1:2], fields[1][:1]
+    values = fields[17].split(repetition) if repetition.strip() else [fields[17]]
+    names = [value.split(component, 1)[0].decode("ascii", "replace").strip() for value in values]
+    if len(names) == 1 and len(fields) > 19 and fields[19].strip().upper().startswith(b"ISO 2022"):
+        names.append("")
+    return names if any(names) or len(names) > 1 else []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 
 __all__ = ["FALLBACK", "UnknownCharset", "decode", "encoding_of", "is_wide", "seems_utf8"]
 
@@ -53,18 +54,53 @@ def encoding_of(name: str) -> str:
         raise UnknownCharset(name) from None
 
 
-def decode(raw: bytes, stated: str, setting: str | None) -> tuple[str, str, bool]:
+_ISO_2022 = ("iso2022_jp", "iso2022_jp_1", "iso2022_jp_2", "iso2022_jp_ext")
+"""Encodings that escape sequences of ISO 2022 switch between sets, each with more of these than the one before."""
+
+_SWITCHED = frozenset(
+    ("ISO IR6", "ISO IR13", "ISO IR14", "ISO IR87", "ISO IR159", "KS X 1001", "ASCII", "JIS X 0202", "")
+)
+"""Names of table 0211 whose sets these encodings hold."""
+
+
+def _switching(raw: bytes, stated: Sequence[str]) -> str:
+    """The encoding of a message that switches between the sets that it states.
+
+    Raises:
+        UnknownCharset: one of the sets is none that can be switched to here.
+        UnicodeDecodeError: the bytes are not of these sets.
+    """
+    names = [" ".join(name.upper().split()) for name in stated]
+    if not _SWITCHED.issuperset(names):
+        raise UnknownCharset("~".join(stated))
+    failures: list[UnicodeDecodeError] = []
+    for encoding in _ISO_2022:
+        try:
+            raw.decode(encoding)
+        except UnicodeDecodeError as error:
+            failures.append(error)
+        else:
+            return encoding
+    raise failures[-1]
+
+
+def decode(raw: bytes, sets: Sequence[str], setting: str | None) -> tuple[str, str, bool]:
     """The text of a message, the encoding used, and whether that was assumed rather than known.
 
     Args:
         raw: the message.
-        stated: MSH-18, first repetition; empty where the message says nothing.
+        sets: MSH-18, each repetition: the first is in force until an escape sequence of ISO 2022 switches to another;
+            empty where the message says nothing.
         setting: `source.encoding`, which overrides what is stated.
 
     Raises:
-        UnknownCharset: `stated` or `setting` names no character set, and the message is not plain ASCII.
+        UnknownCharset: a name in `sets`, or `setting`, is no character set, and the message is not plain ASCII.
         UnicodeDecodeError: the bytes are not of the stated character set.
     """
+    stated = sets[0] if sets else ""
+    if len(sets) > 1 and b"\x1b" in raw and not setting:
+        encoding = _switching(raw, sets)
+        return raw.decode(encoding), encoding, False
     if raw.isascii() and b"\x1b" not in raw:
         try:
             encoding = encoding_of(setting or stated or "utf-8")

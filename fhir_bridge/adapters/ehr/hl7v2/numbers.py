@@ -87,7 +87,7 @@ def numeric(ctx: Context, x: Any, unit: Any = None) -> Any:
 
 @function(context=True, nulls=True, reads=("SN", "unit"), pure=True)
 def structured(ctx: Context, x: Any, unit: Any = None) -> Any:
-    """SN as Quantity (`>^90`), Range (`^2^-^4`), Ratio (`^1^:^128`) or text (`^2^+`, `<>^5`).
+    """SN as Quantity (`>^90`), Range (`^2^-^4`), Ratio (`^1^:^128`) or text (`^2^+`, `<>^5`, `>=^1^:^640`).
 
     Null, flagged, where a number can't be read or the parts make no sense together (`^^-^5`, `^4^-^2`).
     """
@@ -115,6 +115,9 @@ def _structured(ctx: Context, x: Field, unit: Any) -> Any:
         if comparator == "<>":
             return f"<>{item}"
         return None if sign is None else quantity(ctx, first, unit, sign or None)
+    if sign and second is not None and separator in (":", "/"):  # a titre: `>=1:640` is no Ratio
+        ctx.flag("FB-HL7-016", "a ratio has a comparator, for which R4 has no place; it is kept as a text")
+        return f"{comparator}{item}{separator}{other}"
     if sign != "":
         return None
     if second is None:
