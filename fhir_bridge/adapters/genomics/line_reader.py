@@ -116,8 +116,7 @@ class LineReader:
 
     def read_text(self, text: str, number: int) -> VcfRecord:
         """The same of a line that is decoded."""
-        record = self._usual(text, number) if self._plain.usable else None
-        return self._read(text.encode(), number) if record is None else record
+        return self._usual(text, number) or self._read(text.encode(), number)
 
     def _usual(self, text: str, number: int) -> PlainRecord | None:
         """The record of a line of the usual form at a position of its own; None of another one."""
