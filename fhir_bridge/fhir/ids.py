@@ -117,7 +117,8 @@ class IdKey:
         """
         digest = begun[0].copy()
         digest.update(_content(parts, begun[1], optional))
-        return str(digest.hexdigest())
+        identity: str = digest.hexdigest()
+        return identity
 
     @classmethod
     def load_or_make(cls, path: Path) -> IdKey:

@@ -69,7 +69,7 @@ class _Example:
     def filled(self, identity: str, own: Sequence[str]) -> bytes:
         """The output with another id and other values."""
         pieces = self.pieces.copy()
-        pieces[1] = f'"id":"{identity}"'
+        pieces[1] = identity
         pieces[3::2] = own
         return "".join(pieces).encode()
 
@@ -152,7 +152,7 @@ class AlikeOutputs:
         scope, identify = self._rules.get(output.rule, ("", None))
         if identify is None or not isinstance(output, JsonOutput):
             return None
-        pieces = _split(output.json.decode(), (f'"id":"{output.id}"', *own))
+        pieces = _split(output.json.decode(), (output.id, *own))
         begun = _begun(identify, list(record.scope(scope)), key, context)
         return None if pieces is None or begun is None else _Example(output, pieces, begun)
 

@@ -115,6 +115,9 @@ class OutputCheck:
     """The full validator on the first outputs of every rule and on a sample after that.
 
     A rule that fails once is checked on every output from then on: nothing that is known to be invalid is written.
+
+    Attributes:
+        looks: whether any is checked.
     """
 
     FIRST = 20
@@ -122,12 +125,13 @@ class OutputCheck:
     def __init__(self, validator: Validator, mode: ValidateMode, sample: int = 100) -> None:
         self._validator = validator
         self._every = {"all": 1, "none": 0}.get(mode, sample)
+        self.looks = mode != "none"
         self._seen: dict[str, int] = {}
         self._failing: set[str] = set()
 
     def errors(self, output: Output) -> list[Issue]:
         """Errors of a checked output; empty where it is valid or was not due for a check."""
-        if not self._every:
+        if not self.looks:
             return _VALID
         number = self._seen.get(output.rule, 0)
         self._seen[output.rule] = number + 1
@@ -361,7 +365,6 @@ class ShardRun:
 
     def _of_block(self, block: RecordBlock) -> list[list[Output]] | None:
         """What each of several records becomes; None where they give anything unusual."""
-        items = block.block
         context, check = self.context, self.check.errors
         if not self.mapping.converts_together(block, context):
             return None
@@ -371,17 +374,20 @@ class ShardRun:
         if parts is None:
             context.unmapped = unmapped
             return None
-        for part, item in zip(parts, items, strict=True):
-            for output in part:
-                output.locator = item.locator
-                if check(output):
-                    context.unmapped = unmapped
-                    return None
+        if self.check.looks and any(check(output) for part in parts for output in part):
+            context.unmapped = unmapped
+            return None
         return parts
 
     def _of_others(self, block: RecordBlock) -> list[list[Output]] | None:
         conversion = self.mapping.convert(block, self.context)
-        return None if conversion.issues else _divided(conversion.outputs, block, self.mapping.scopes)
+        if conversion.issues:
+            return None
+        parts = _divided(conversion.outputs, block, self.mapping.scopes)
+        for part, item in zip(parts or (), block.block, strict=False):
+            for output in part:
+                output.locator = item.locator
+        return parts
 
     def _of_alike(self, block: AlikeBlock) -> list[list[Output]] | None:
         """The same of records of which some are like earlier ones: these are not converted."""

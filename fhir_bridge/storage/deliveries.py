@@ -25,7 +25,6 @@ __all__ = [
     "Edition",
     "Standing",
     "end_delivery",
-    "has_newer",
     "lock_series",
     "mark",
     "misplaced",
@@ -316,17 +315,6 @@ async def lock_series(connection: AsyncConnection, series: str) -> None:
     """Let nobody else mark outputs of the series until the transaction ends."""
     # 9: advisory locks are one space; the seed keeps these apart from those of conditional creates (7).
     await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 9))", (series,))
-
-
-async def has_newer(connection: AsyncConnection, edition: int) -> bool:
-    """Whether a newer delivery may replace anything of an edition."""
-    rows = await connection.execute(
-        "SELECT FROM edition e JOIN delivery o ON o.key = e.delivery JOIN edition f ON f.series = e.series "
-        "AND f.active JOIN delivery n ON n.key = f.delivery AND n.ended AND n.time > coalesce(o.time, '-infinity') "
-        "WHERE e.key = %s LIMIT 1",
-        (edition,),
-    )
-    return await rows.fetchone() is not None
 
 
 async def superseded(connection: AsyncConnection, outputs: Sequence[tuple[int, int | None]]) -> list[bool]:

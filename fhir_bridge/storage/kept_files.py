@@ -27,7 +27,6 @@ from fhir_bridge.storage.blobs import Blob, Blobs
 from fhir_bridge.storage.deliveries import (
     Delivery,
     Standing,
-    has_newer,
     note_places,
     register,
     superseded,
@@ -63,6 +62,7 @@ class KeptPart:
         document: id of its DocumentReference; study: id of the Procedure of the test, empty where there is none.
         alone: how much of it is in the file and not stored.
         edition: see `storage.deliveries`; time: the file's business time.
+        older: whether a newer file may replace anything of it.
     """
 
     patient: str
@@ -71,6 +71,7 @@ class KeptPart:
     alone: int
     edition: int | None = None
     time: datetime | None = None
+    older: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +178,9 @@ class KeptFiles:
     async def _files(self, rest: str, values: Sequence[object]) -> list[KeptFile]:
         async with self._pool.connection() as connection:
             rows = await connection.execute(
-                f"SELECT {_COLUMNS}, k.part, p.id, k.document, k.study, k.alone, k.edition, d.time FROM kept_file f "
+                f"SELECT {_COLUMNS}, k.part, p.id, k.document, k.study, k.alone, k.edition, d.time, EXISTS "
+                "(SELECT FROM edition o JOIN delivery n ON n.key = o.delivery AND n.ended AND n.time > "
+                "coalesce(d.time, '-infinity') WHERE o.series = e.series AND o.active) FROM kept_file f "
                 "JOIN kept_part k ON k.file = f.key JOIN resource p ON p.key = k.patient "
                 "LEFT JOIN edition e ON e.key = k.edition LEFT JOIN delivery d ON d.key = e.delivery "
                 f"{rest} ORDER BY d.time DESC NULLS LAST, f.key DESC, k.part".encode(),
@@ -244,20 +247,10 @@ class KeptFiles:
         async with self._pool.connection() as connection:
             await note_places(connection, delivery, places)
 
-    async def current(
-        self, edition: int | None, places: Callable[[], Sequence[int | None]]
-    ) -> list[bool] | None:
-        """Which lines of a part no newer file replaces, by the places that they speak of; None: all of them.
-
-        Args:
-            places: asked for where there is a newer file.
-        """
-        if edition is None:
-            return None
+    async def current(self, edition: int, places: Sequence[int | None]) -> list[bool]:
+        """Which lines of a part no newer file replaces, by the places that they speak of."""
         async with self._pool.connection() as connection:
-            if not await has_newer(connection, edition):
-                return None
-            replaced = await superseded(connection, [(edition, place) for place in places()])
+            replaced = await superseded(connection, [(edition, place) for place in places])
         return [not each for each in replaced]
 
     async def visible(

@@ -274,6 +274,7 @@ class _VariantOfLine(ObservedVariant):
     structural = False
     genes: frozenset[str] = frozenset()
     present = True
+    _record: PlainRecord | None = None
 
     def __init__(self, record: PlainRecord, accession: str) -> None:
         kind = record.kind
@@ -284,8 +285,8 @@ class _VariantOfLine(ObservedVariant):
         self._kind = kind
         self._position = record.position
         self._identifier = record.groups[2]
-        # Of most the line is needed no more.
-        self._record = record if kind.named is None and not kind.unnamed else None
+        if kind.named is None and not kind.unnamed:  # of most the line is needed no more
+            self._record = record
 
     @property
     def source_class(self) -> str | None:  # type: ignore[override]
@@ -310,9 +311,9 @@ def plain_variant(record: object) -> ObservedVariant | None:
 
     None of another line, or one on a contig without accession: its Observation says it.
     """
-    if not isinstance(record, PlainRecord) or not record.together:
+    if not isinstance(record, PlainRecord) or not record.shape_of_line.together:
         return None
-    accession = record.kind.line["accession"]
+    accession = record.kind.accession
     return None if accession is None else _VariantOfLine(record, accession)
 
 

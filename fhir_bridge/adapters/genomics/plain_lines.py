@@ -48,6 +48,8 @@ _FIXED = (
 )
 _GENOTYPE = "([0-9]/[0-9])"
 _FIXED_GROUPS = 8
+_KIND = itemgetter(0, 3, 4, 6, 7)
+"""Of the groups: contig, REF, ALT, FILTER and genotype."""
 _GROUPED = frozenset(("AD", "DP", "GQ", *FRACTIONS))
 """FORMAT keys whose values are a line's own in what it becomes."""
 _TEXT = "[!-:<-~]"
@@ -143,19 +145,19 @@ class PlainLines:
             self._shapes.remove(shape)
             self._shapes.insert(0, shape)
         groups = match.groups()
-        contig, digits, _, reference, alternate, _, filters, genotype = groups[:8]
-        kind = shape.kinds.get((contig, reference, alternate, filters, genotype))
-        position = int(digits)
-        file = self.file
-        if file.returned and (contig, position) in file.returned:
+        kind = shape.kinds.get(_KIND(groups))
+        if kind is None or kind.contig != after[0]:
             return None
-        if kind is None or contig != after[0] or not after[1] < position <= kind.last:
+        position, file = int(groups[1]), self.file
+        if not after[1] < position <= kind.last or (
+            file.returned and (kind.contig, position) in file.returned
+        ):
             return None
         if changes and (position + kind.offset, *kind.changed) in changes:
             return None
         if not shape.together and self._speaks_of_others(text, Alleles(position, reference, (alternate,))):
             return None
-        record = PlainRecord(file, shape, kind, groups, text, number)
+        record = PlainRecord(file, shape, kind, groups, position, text, number)
         study = file.studies[0]
         file.genotyped += 1
         if file.blocks:
@@ -197,9 +199,8 @@ class PlainLines:
         match = shape.pattern.fullmatch("\t".join(columns)) if shape is not None else None
         if shape is None or match is None:
             return
-        contig, _, _, reference, alternate, _, filters, genotype = match.groups()[:8]
-        kind = contig, reference, alternate, filters, genotype
-        if len(reference) + len(alternate) > _USUAL and kind not in self._once:
+        kind = _KIND(match.groups())
+        if len(columns[3]) + len(columns[4]) > _USUAL and kind not in self._once:
             # Most insertions and deletions never come again.
             if len(self._once) >= _KINDS:
                 self._once.clear()

@@ -36,8 +36,8 @@ class Kind:
     """What lines of one contig, REF, ALT, FILTER and genotype have in common."""
 
     __slots__ = (
-        "after", "allele", "bases", "before", "called", "changed", "contig", "filters", "genotype", "issues", "last",
-        "line", "named", "offset", "passed", "same", "unnamed", "width",
+        "accession", "after", "allele", "bases", "before", "called", "changed", "contig", "filters", "genotype",
+        "issues", "last", "line", "named", "offset", "passed", "same", "unnamed", "width",
     )  # fmt: skip
 
     def __init__(
@@ -47,7 +47,7 @@ class Kind:
         self.line = {name: value for name, value in line.__dict__.items() if name not in own}
         self.allele = {name: getattr(allele, name) for name in common}
         self.genotype: Genotype = allele.call.genotype
-        self.contig, self.bases = line.chrom, (line.ref, allele.alt)
+        self.contig, self.accession, self.bases = line.chrom, line.accession, (line.ref, allele.alt)
         self.called = f"VCF GT={line.columns[9].partition(':')[0]}"
         self.filters = "" if line.columns[6] == "." else f" FILTER={line.columns[6]}"
         self.passed = line.columns[6] == "PASS"
@@ -139,7 +139,14 @@ class PlainRecord(VcfRecord):
     issues: Sequence[Issue] = ()
 
     def __init__(
-        self, file: VcfFile, shape: Shape, kind: Kind, groups: tuple[str, ...], text: str, number: int
+        self,
+        file: VcfFile,
+        shape: Shape,
+        kind: Kind,
+        groups: tuple[str, ...],
+        position: int,
+        text: str,
+        number: int,
     ) -> None:
         self.locator = f"{file.name}:{number}"
         self.file = file
@@ -148,14 +155,9 @@ class PlainRecord(VcfRecord):
         self.groups = groups
         self.text = text
         self.number = number
-        self.position = int(groups[1])
+        self.position = position
         if kind.issues:
             self.issues = [issue(code, message, self.locator) for code, message in kind.issues]
-
-    @property
-    def together(self) -> bool:
-        """Whether it gives its variant alone, as a line of a file without consequence annotation."""
-        return self.shape_of_line.together
 
     @cached
     def time(self) -> datetime | None:
@@ -217,19 +219,21 @@ class PlainRecord(VcfRecord):
     @property
     def alike(self) -> Alike | None:
         """What lines of one kind have in common, and what of the shipped mapping's Observation is this one's own."""
-        if not self.shape_of_line.together:
+        shape = self.shape_of_line
+        if not shape.together:
             return None
-        kind, shape, groups = self.kind, self.shape_of_line, self.groups
+        kind, groups = self.kind, self.groups
         digits, identifier, quality = groups[1], groups[2], groups[5]
-        depth = groups[shape.depth] if shape.depth else None
-        sure = groups[shape.quality] if shape.quality else None
+        depth = shape.depth and groups[shape.depth]
+        sure = (shape.quality and groups[shape.quality]) or "."
         evidence = kind.called
-        if depth is not None and depth != ".":
-            evidence += f" DP={depth}"
-        if sure is not None and sure != ".":
-            evidence += f" GQ={sure}"
-        evidence += kind.filters if quality == "." else f" QUAL={quality}{kind.filters}"
-        text = f'"text":"{evidence}"'  # numbers, and words without quotes
+        if depth and depth != ".":
+            evidence = f"{evidence} DP={depth}"
+        if sure != ".":
+            evidence = f"{evidence} GQ={sure}"
+        if quality != ".":
+            evidence = f"{evidence} QUAL={quality}"
+        text = f'"text":"{evidence}{kind.filters}"'  # numbers, and words without quotes
         last = digits if not kind.width else self.position + kind.width
         place = f'"low":{{"value":{digits}}},"high":{{"value":{last}}}'
         spdi: str | None = None
@@ -244,7 +248,8 @@ class PlainRecord(VcfRecord):
             assert isinstance(allele, Allele)
             hgvs_g, spdi = allele.hgvs_g, allele.spdi
             own = [text, place] if hgvs_g is None else [text, f'"code":"{hgvs_g}"', place]
-        fraction, reads, _ = self.shares
+        known = shape.shares
+        fraction, reads, _ = (known and known.get(shape.reads(groups))) or self.shares
         if fraction is not None:
             own.append(fraction)
         if reads is not None:
@@ -255,8 +260,6 @@ class PlainRecord(VcfRecord):
             own.append(f'"code":"{identifier}"')
         if spdi is not None:
             own.append(f'"code":"{spdi}"')
-        confidence = confidence_of(
-            kind.passed, sure if shape.qualified and sure is not None else ".", quality
-        )
+        confidence = confidence_of(kind.passed, sure if shape.qualified else ".", quality)
         common = kind, named_too, fraction is None, reads is None, confidence
         return common, own, f"{kind.before}{digits}{kind.after}"

@@ -98,7 +98,7 @@ class Evidence:
     Attributes:
         by_kind: Observations (`CODES`), by kind and id.
         studies: the tests; None where the caller may not see them.
-        originals: of a kept file's Observations, by id, as they would be stored: nothing of them is redacted.
+        originals: of a kept file's Observations that are redacted, by id, as they would be stored.
         builds: those of kept files with variants.
         unread: a kept file could not be looked into: what is not known here may be there.
         warnings: what the reader of the answer has to know.
@@ -118,8 +118,13 @@ class Evidence:
 
     def add(self, kind: str, matches: Iterable[Result]) -> None:
         """Take more; one that is known already stays as it is."""
+        known = self.by_kind.setdefault(kind, {})
         for each in matches:
-            self.by_kind.setdefault(kind, {}).setdefault(each.id, each)
+            known.setdefault(each.id, each)
+
+    def original(self, each: Result) -> bytes:
+        """The JSON of a kept file's Observation as it would be stored."""
+        return self.originals.get(each.id) or each.text or b""
 
     def warn(self, text: str) -> None:
         """Note something once."""
@@ -179,11 +184,12 @@ def _last(reference: Any) -> str | None:
     return str(text).partition("/_history/")[0].rpartition("/")[2] if text else None
 
 
-async def read_stored(call: Call, subject: str, kinds: Sequence[str]) -> Evidence:
+async def read_stored(call: Call, subject: str, kinds: Sequence[str], *, specimens: bool = True) -> Evidence:
     """What the caller may know of a subject's stored Observations and tests.
 
     Args:
         kinds: of Observations, see `CODES`.
+        specimens: whether their identifiers are asked for.
 
     Raises:
         Refusal, StorageError: 403; 413 where too much is stored to look at in one request.
@@ -192,8 +198,9 @@ async def read_stored(call: Call, subject: str, kinds: Sequence[str]) -> Evidenc
     evidence = Evidence()
     for kind in kinds:
         stored = await _search(call, subject, "Observation", [("code", CODES[kind])])
-        evidence.add(kind, await offloaded(_read, await _contents(call, stored)))
-    await _read_studies(call, subject, evidence)
+        if stored:
+            evidence.add(kind, await offloaded(_read, await _contents(call, stored)))
+    await _read_studies(call, subject, evidence, specimens=specimens)
     return evidence
 
 
@@ -232,7 +239,7 @@ async def _search(
             )
 
 
-async def _read_studies(call: Call, subject: str, evidence: Evidence) -> None:
+async def _read_studies(call: Call, subject: str, evidence: Evidence, *, specimens: bool) -> None:
     """The subject's tests, as far as the caller may see them."""
     if not call.access.permits("Procedure", "s"):
         evidence.warn("the caller may not see Procedures: which regions were studied is not known")
@@ -243,7 +250,7 @@ async def _read_studies(call: Call, subject: str, evidence: Evidence) -> None:
     if call.access.permits("DocumentReference", "s"):
         matches = await _search(call, subject, "DocumentReference")
         documents = _living(await _contents(call, matches))
-    if call.access.permits("Specimen", "s"):
+    if specimens and call.access.permits("Specimen", "s"):
         matches = await _search(call, subject, "Specimen")
         for content in await _contents(call, matches):
             specimen = loads(content)

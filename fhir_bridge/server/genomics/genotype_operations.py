@@ -65,10 +65,12 @@ class _Ranges(GenomicsOperation):
         evidence = await read_evidence(
             call,
             wanted.subject,
-            self.kinds,
+            # Other kinds where they are shown, or where limits may warn of them.
+            self.kinds if phasing or wanted.limits else ("variant",),
             sought((), ranges),
             structural=self.structural,
             enough=None if shows else answered,
+            specimens=bool(wanted.limits.specimens),
         )
         evidence.limit(wanted.limits)
         self.note_builds(evidence, places)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import compress
@@ -20,7 +20,7 @@ from fhir_bridge.adapters.genomics.query import (
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.mapping import Output
 from fhir_bridge.pipeline import record_converter
-from fhir_bridge.plugins import DeliveredRecord
+from fhir_bridge.plugins import DeliveredRecord, SourceRecord
 from fhir_bridge.server.genomics.evidence import Evidence, Result, read_stored
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import hooks
@@ -44,7 +44,7 @@ _KINDS = {
 _IN_FILES = frozenset(_KINDS.values())
 _SHIPPED = "genomics/vcf"
 """The mapping whose variants of bases alone are never structural."""
-MOST, FEW = 1_024, 64
+MOST, FEW = 2_048, 64
 """Lines that are converted at once, and the first ones, of which a few may be enough."""
 
 _KIND_OF_RULE = {
@@ -61,9 +61,10 @@ _READERS: OrderedDict[tuple[bytes, str, str, str], KeptReader] = OrderedDict()
 """Of kept files, while nobody reads with them: what they know of a file is learned once."""
 _MOST_READERS = 4
 
-_SHOWN: OrderedDict[str, Interval] = OrderedDict()
-_MOST_SHOWN = 50_000
-"""Variants of kept files whose places are remembered, by id: who refers to one has been shown it."""
+_SHOWN: deque[dict[str, Interval]] = deque()
+_MOST_SHOWN = 50
+"""Variants of kept files whose places are remembered, by id: who refers to one has been shown it. As many mappings,
+each of half a batch or more, so that the oldest go together: one by one they take a tenth of an answer's time."""
 
 
 class Sought(NamedTuple):
@@ -90,16 +91,24 @@ def sought(variants: Sequence[VariantQuestion], ranges: Sequence[RangeQuestion] 
 
 def place_of(identity: str) -> Interval | None:
     """Where a variant of a kept file lies that this process has shown; None of another one."""
-    return _SHOWN.get(identity)
+    return next((places[identity] for places in reversed(_SHOWN) if identity in places), None)
 
 
-def _show(result: Result) -> None:
-    variant = result.variant
-    widest = variant.outer or variant.interval or variant.inner
-    if widest is not None:
-        _SHOWN[result.id] = widest
+def _show(results: Iterable[Result]) -> None:
+    """Remember where variants lie; by what they say of one, which they know from here on without their content."""
+    places: dict[str, Interval] = {}
+    for result in results:
+        variant = result.variant
+        widest = variant.outer or variant.interval or variant.inner
+        if widest is not None:
+            places[result.id] = widest
+        result.forget()
+    if _SHOWN and len(_SHOWN[-1]) < MOST // 2:
+        _SHOWN[-1].update(places)
+    else:
+        _SHOWN.append(places)
         if len(_SHOWN) > _MOST_SHOWN:
-            _SHOWN.popitem(last=False)
+            _SHOWN.popleft()
 
 
 async def read_evidence(
@@ -110,10 +119,12 @@ async def read_evidence(
     *,
     structural: bool = False,
     enough: Callable[[Evidence], bool] | None = None,
+    specimens: bool = True,
 ) -> Evidence:
     """What the caller may know of a subject, stored and in kept files.
 
     Args:
+        specimens: see `read_stored`.
         wanted: where kept files are looked into; None where the question names no place.
         structural: structural variants alone are asked for; others may be there all the same.
         enough: whether no more need be known; kept files are looked into line by line until then.
@@ -121,7 +132,7 @@ async def read_evidence(
     Raises:
         Refusal, StorageError: see `read_stored`; 413 where the places hold too much for one answer.
     """
-    evidence = await read_stored(call, subject, kinds)
+    evidence = await read_stored(call, subject, kinds, specimens=specimens)
     if _IN_FILES & set(kinds) and not (enough is not None and enough(evidence)):
         await _Kept(call, subject, kinds, evidence, structural, enough).add(wanted)
     return evidence
@@ -132,17 +143,17 @@ class _Observation(Result):
 
     Attributes:
         patients: whom it is about.
-        record: the line, until it is known whether it counts.
+        place: what the line speaks of, where that is asked for.
     """
 
-    __slots__ = ("kind", "patients", "record")
+    __slots__ = ("kind", "patients", "place")
 
     def __init__(
         self,
         kind: str,
         output: Output,
         tests: frozenset[str],
-        record: DeliveredRecord,
+        place: int | None,
         content: dict[str, Any] | None = None,
         variant: ObservedVariant | None = None,
     ) -> None:
@@ -153,12 +164,7 @@ class _Observation(Result):
         self._variant = variant
         self.kind = kind
         self.patients = output.patients
-        self.record: DeliveredRecord | None = record
-
-    @property
-    def place(self) -> int | None:
-        """Where the line is, until it is known whether it counts."""
-        return None if self.record is None else self.record.place
+        self.place = place
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,7 +222,7 @@ class _Kept:
         if newer is not None and part.time is not None:
             own = set()
             newer.append((part.time, own))
-        batches = self._batches(file, part, name, wanted, own)
+        batches = self._batches(file, part, name, wanted, own, placed=part.older or bool(before))
         while batch := await offloaded(next, batches, None):
             if before:
                 batch = [each for each in batch if not any(each.place in places for places in before)]
@@ -227,12 +233,20 @@ class _Kept:
         return False
 
     def _batches(
-        self, file: KeptFile, part: KeptPart, sample: str, wanted: Sought, places: set[int] | None
+        self,
+        file: KeptFile,
+        part: KeptPart,
+        sample: str,
+        wanted: Sought,
+        places: set[int] | None,
+        *,
+        placed: bool,
     ) -> Generator[list[_Observation], None, None]:
         """What lines at places give, a few first where a few may be enough. Blocking.
 
         Args:
             places: gets what the lines speak of, also those that give nothing.
+            placed: the Observations say what their lines speak of.
 
         Raises:
             TooManyLines. ValueError, OSError: the file can't be read.
@@ -272,17 +286,11 @@ class _Kept:
                     continue
                 for each, outputs in convert(record):
                     lines += 1
-                    batch += [
-                        observation
-                        for output in outputs
-                        if output.type == "Observation"
-                        and (
-                            observation := _observation(
-                                output, tests, cast("DeliveredRecord", each), variant_of
-                            )
-                        ).kind
-                        in kinds
-                    ]
+                    for output in outputs:
+                        if output.type == "Observation":
+                            observation = _observation(output, tests, each, variant_of, placed=placed)
+                            if observation.kind in kinds:
+                                batch.append(observation)
                 if lines >= most:
                     most = min(MOST, most * 4)
                     if batch:
@@ -299,27 +307,25 @@ class _Kept:
         """Add of the Observations what counts, and what the caller may see."""
         plugins, evidence = self.call.services.plugins, self.evidence
         own = await self._seen(part, batch)
-        originals = evidence.originals
-        for each in own:
-            originals.setdefault(each.id, each.text or b"")
         seen: Sequence[Result] = own
         if hooks.redacts(plugins):
+            for each in own:
+                evidence.originals.setdefault(each.id, each.text or b"")
             texts = await hooks.redact_all(plugins, list(map(attrgetter("text"), own)), self.call.access)
             seen = [Result.of(loads(text), text, each.tests) for each, text in zip(own, texts, strict=True)]
-        known = {kind: evidence.by_kind.setdefault(kind, {}) for kind in {each.kind for each in own}}
-        for each, result in zip(own, seen, strict=True):
-            known[each.kind].setdefault(result.id, result)
-            if each.kind == "variant":
-                _show(result)  # by what it says of a variant, which it knows from here on
-                result.forget()
+        for kind in {each.kind for each in own}:
+            results = [result for each, result in zip(own, seen, strict=True) if each.kind == kind]
+            evidence.add(kind, results)
+            if kind == "variant":
+                _show(results)
 
     async def _seen(self, part: KeptPart, batch: Sequence[_Observation]) -> list[_Observation]:
         """What counts, and what the caller may see, before it is redacted."""
         kept_files = self.call.services.store.kept_files
-        current = await kept_files.current(part.edition, lambda: [each.place for each in batch])
-        for each in batch:
-            each.record = None
-        counting = batch if current is None else list(compress(batch, current))
+        counting = batch
+        if part.older and part.edition is not None:
+            current = await kept_files.current(part.edition, [each.place for each in batch])
+            counting = list(compress(batch, current))
         whose = (self.subject,)
         own = [each for each in counting if each.patients == whose]
         if len(own) < len(counting):
@@ -356,15 +362,18 @@ def _note(record: VcfRecord, places: set[int]) -> None:
 def _observation(
     output: Output,
     tests: frozenset[str],
-    record: DeliveredRecord,
+    record: SourceRecord,
     variant_of: Callable[[object], ObservedVariant | None] | None,
+    *,
+    placed: bool,
 ) -> _Observation:
     """An Observation of a line; `variant_of` says of the shipped mapping's what needs not be read."""
     kind = None if variant_of is None else _KIND_OF_RULE.get(output.rule)
+    place = cast("DeliveredRecord", record).place if placed else None
     if variant_of is None or kind is None:
         content = loads(output.json)
-        return _Observation(_kind(content), output, tests, record, content)
-    return _Observation(kind, output, tests, record, None, variant_of(record) if kind == "variant" else None)
+        return _Observation(_kind(content), output, tests, place, content)
+    return _Observation(kind, output, tests, place, None, variant_of(record) if kind == "variant" else None)
 
 
 def _kind(content: dict[str, Any]) -> str:

@@ -136,8 +136,7 @@ async def _everywhere(call: Call, subject: str, unknown: Sequence[str]) -> list[
 
 def _operations(evidence: Evidence, results: Sequence[Result]) -> list[Operation]:
     return [
-        Operation("update", "Observation", each.id, loads_exact(evidence.originals[each.id]))
-        for each in results
+        Operation("update", "Observation", each.id, loads_exact(evidence.original(each))) for each in results
     ]
 
 

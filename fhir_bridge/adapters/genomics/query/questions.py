@@ -52,18 +52,13 @@ class RangeQuestion:
         if (mate := variant.mate) is not None and any(mate.overlaps(each) for each in self.intervals):
             return True
         accession, bases, interval = variant.accession, variant.bases, variant.interval
-        wanted = []
-        for each in self.intervals:
-            if each.accession == accession:
+        if bases is not None and interval is not None:
+            _, start, end = interval
+            for name, first, last in self.intervals:
                 # Where it is written it is, whatever the other places are.
-                if (
-                    bases is not None
-                    and interval is not None
-                    and each.start <= interval.start
-                    and interval.end <= each.end > each.start
-                ):
+                if first <= start and end <= last > first and name == accession:
                     return True
-                wanted.append(each)
+        wanted = [each for each in self.intervals if each.accession == accession]
         if accession is None or not wanted:
             return False
         if bases is not None and len(bases[0]) == 1 == len(bases[1]):
