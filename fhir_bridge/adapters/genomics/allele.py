@@ -434,9 +434,12 @@ class Allele:
                 if results:
                     yield reader.key, results
 
-    @property
-    def annotation_problems(self) -> Iterator[tuple[str, str]]:
+    @shared
+    def annotation_problems(self) -> tuple[tuple[str, str], ...]:
         """Code and words for what annotations say that can't be tied to the allele, and where they differ."""
+        return tuple(self._annotation_problems())
+
+    def _annotation_problems(self) -> Iterator[tuple[str, str]]:
         line = self.line
         stated = [reader for reader in self.file.consequences if line.text(reader.key) is not None]
         several = len(line.alternates) > 1

@@ -20,10 +20,12 @@ class ReturnedPlaces:
         self._farthest: dict[bytes, int] = {}
         self._chrom = b""
         self._last = 0
+        self._back = False
 
     def add_run(self, run: Run) -> None:
         """Look at lines of one contig in ascending order."""
-        if run.chrom == self._chrom and self._last <= run.positions[0] and run.chrom not in self._farthest:
+        onward = run.chrom == self._chrom and self._last <= run.positions[0]
+        if onward and run.chrom not in self._farthest and not self._back:
             self._last = run.positions[-1]
         else:
             for line in run.lines:
@@ -39,10 +41,10 @@ class ReturnedPlaces:
         if chrom != self._chrom:
             if self._chrom:
                 self._farthest[self._chrom] = self._last
-            self._chrom, self._last = chrom, self._farthest.get(chrom, -1)
-        if position < self._last:
-            self._farthest[chrom] = self._last  # lines that go on there come back to it, too
-        if position < self._last or (position == self._last and chrom in self._farthest):
+            self._chrom, self._last, self._back = chrom, self._farthest.get(chrom, -1), False
+        # Lines that go on at the farthest position after others come back to it, too.
+        self._back = position < self._last or (self._back and position == self._last)
+        if self._back or (position == self._last and chrom in self._farthest):
             if len(self.places) < _MOST:
                 self.places.add((chrom.decode("utf-8", "replace"), position))
         else:
