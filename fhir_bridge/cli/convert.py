@@ -214,7 +214,40 @@ def load(
         request = replace(request, options=_with_kept(request, sources, url))
     with counting("loading") as progress:
         result = pipeline_load(request, sources, url, jobs=jobs, limit=ceiling, on_progress=progress)
-    finish(result, report)
+    settled = adapter != "vcf" or "-" in sources or _settle_kept(sources, url, site)
+    finish(result, report, complete=settled)
+
+
+def _settle_kept(sources: list[str], url: str, site: Path | None) -> bool:
+    """Read kept files of the samples again where a file that came after them is older, and stores what they have.
+
+    Returns:
+        whether all of these could be read.
+    """
+    import asyncio
+
+    from fhir_bridge.adapters.genomics.kept_reading import samples_of
+    from fhir_bridge.pipeline import expand
+    from fhir_bridge.plugins import adapters
+    from fhir_bridge.server.genomics import settle
+    from fhir_bridge.storage import Store
+    from fhir_bridge.storage.blobs import blob_folder, open_blobs
+
+    paths, _ = expand(sources, adapters()["vcf"])
+    samples = {name for path in paths for name in samples_of(path)}
+
+    async def run() -> tuple[list[str], list[str]]:
+        async with await Store.open(url, max_size=2) as store:
+            return await settle(store, await open_blobs(store, blob_folder()), url, samples, site)
+
+    again, failed = asyncio.run(run())
+    for name in again:
+        stderr.print(f"{name} was read again: it has variants that an older file of its samples stores")
+    for name in failed:
+        stderr.print(
+            f"{name} can't be read again: variants that an older file of its samples stores are withdrawn"
+        )
+    return not failed
 
 
 def _with_kept(request: RunRequest, sources: list[str], url: str) -> dict[str, Any]:

@@ -199,12 +199,12 @@ class KeptFiles:
         ]  # fmt: skip
 
     async def stored(self, file: KeptFile) -> list[bytes]:
-        """The Observations that a file's lines are stored as."""
+        """The Observations that a file's lines are stored as, also where a newer file replaced them."""
         async with self._pool.connection() as connection:
             rows = await connection.execute(
-                "SELECT DISTINCT r.bytes FROM output o JOIN resource r ON r.key = o.resource WHERE o.edition = ANY(%s) "
-                "AND o.active AND r.type = 'Observation' AND NOT r.deleted",
-                ([part.edition for part in file.parts.values() if part.edition is not None],),
+                "SELECT DISTINCT coalesce(o.bytes, r.bytes) FROM output o JOIN resource r ON r.key = o.resource "
+                f"WHERE o.edition = ANY(%s) AND o.active AND {_OBSERVED}",
+                (_editions(file),),
                 binary=True,
             )
             return [bytes(row[0]) for row in await rows.fetchall()]
@@ -222,6 +222,39 @@ class KeptFiles:
                 binary=True,
             )
             return [bytes(row[0]) for row in await rows.fetchall()]
+
+    async def stored_of_parts(
+        self, adapter: str, within: str, parts: Collection[str]
+    ) -> list[tuple[datetime | None, bytes]]:
+        """The Observations that lines of any kept files of parts are stored as, each with the time of its file."""
+        wanted = (
+            "SELECT k.edition FROM kept_file f JOIN kept_part k ON k.file = f.key "
+            "WHERE f.adapter = %s AND f.within = %s AND k.part = ANY(%s)"
+        )
+        return await self._stored_of(wanted, (adapter, within, list(parts)))
+
+    async def stored_beside(self, file: KeptFile) -> list[tuple[datetime | None, bytes]]:
+        """The same of all files of a kept file's series, also of those that are not kept, unless they say very much."""
+        wanted = (
+            "SELECT b.key FROM edition a JOIN edition b ON b.series = a.series WHERE a.key = ANY(%s) AND "
+            "(EXISTS (SELECT FROM kept_part k WHERE k.edition = b.key) "
+            f"OR NOT EXISTS (SELECT FROM output x WHERE x.edition = b.key OFFSET {_MUCH}))"
+        )
+        return await self._stored_of(wanted, (_editions(file),))
+
+    async def _stored_of(
+        self, editions: str, values: Sequence[object]
+    ) -> list[tuple[datetime | None, bytes]]:
+        async with self._pool.connection() as connection:
+            rows = await connection.execute(
+                "SELECT DISTINCT d.time, coalesce(o.bytes, r.bytes) FROM edition e "
+                "JOIN delivery d ON d.key = e.delivery JOIN output o ON o.edition = e.key AND o.active "
+                f"JOIN resource r ON r.key = o.resource WHERE e.key IN ({editions}) AND e.active AND d.ended "
+                f"AND {_OBSERVED}".encode(),
+                values,
+                binary=True,
+            )
+            return [(time, bytes(content)) for time, content in await rows.fetchall()]
 
     async def beside_older(self, delivery: Delivery) -> list[tuple[KeptFile, int]]:
         """Kept files of the delivery's series that are newer than another file of theirs, with their deliveries."""
@@ -293,6 +326,19 @@ class KeptFiles:
             return allowed(access, item, interaction, people, owners)
 
         return [content.id not in stored and may(content) for content in contents]
+
+
+_OBSERVED = (
+    "r.type = 'Observation' AND (NOT r.deleted OR r.last_version = 0) "
+    "AND coalesce(o.bytes, r.bytes) IS NOT NULL"
+)
+"""What was not deleted; also what was never written, as a newer file replaced it before it came."""
+_MUCH = 20_000
+"""Outputs of a file that is not kept, from which its variants do not stay stored when a kept file has them."""
+
+
+def _editions(file: KeptFile) -> list[int]:
+    return [part.edition for part in file.parts.values() if part.edition is not None]
 
 
 _UNLABELLED = Indexed("Observation", "", (), Owners(()), (), ())

@@ -108,7 +108,7 @@ def open_kept(kept: KeptVcf) -> Any:
 
 
 class ReclassifyingAdapter:
-    """Reads a kept file whole, as it was loaded, but for its classifications, which are those of a release of ClinVar.
+    """Reads a kept file whole, as it was loaded, but for its classifications, where a release of ClinVar is named.
 
     Args:
         name, identity: of the file as it came; samples: whose columns are somebody's.
@@ -127,7 +127,7 @@ class ReclassifyingAdapter:
         options: Mapping[str, Any],
         samples: Sequence[str],
         stored: Sequence[str],
-        release: Path,
+        release: Path | None = None,
     ) -> None:
         self.model: SourceModel = VcfModel()
         self._name = name
@@ -136,9 +136,10 @@ class ReclassifyingAdapter:
             **options,
             "samples": tuple(samples),
             "stored_variants": tuple(stored),
-            "clinvar": release,
             "keep": True,
         }
+        if release is not None:
+            self._options["clinvar"] = release
         self._options.pop("endless", None)
         somatic = self._options.pop("somatic", None)
         self._somatic = None if somatic is None else frozenset(somatic)

@@ -3,23 +3,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from fhir_bridge.adapters.genomics.allele import Allele
+from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.bcf import bcf_lines, is_bcf
 from fhir_bridge.adapters.genomics.clinvar_release import open_release, release_date
-from fhir_bridge.adapters.genomics.kept_reading import samples_of
+from fhir_bridge.adapters.genomics.file import Studied, VcfFile
+from fhir_bridge.adapters.genomics.kept_reading import KeptReader, KeptVcf, TooManyLines, samples_of
 from fhir_bridge.adapters.genomics.options import OptionError, Options
-from fhir_bridge.adapters.genomics.query import build_of, components, read_observation
+from fhir_bridge.adapters.genomics.query import Interval, build_of, components, read_observation
 from fhir_bridge.adapters.genomics.reader import build_of as build_of_header
 from fhir_bridge.adapters.genomics.reader import read_header
+from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.stream import lines
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.kept_files import KeptFile
 
-__all__ = ["options_by_kept", "variants_stored_of"]
+__all__ = ["has_any", "missing_of", "options_by_kept", "variants_stored_of"]
 
 
 async def options_by_kept(url: str, paths: Sequence[Path], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -33,14 +38,41 @@ async def options_by_kept(url: str, paths: Sequence[Path], given: Mapping[str, A
         known = await store.kept_files.every()
         samples = {name for path in paths for name in samples_of(path)} if known else set()
         files = [file for file in known if not samples.isdisjoint(file.parts)]
-        for file in files if given.get("keep") else ():
-            stored.update(await variants_stored_of(store, file))
+        if files and given.get("keep"):
+            # Of several files the newer ones get what older ones store when these are there (`missing_of`).
+            times = [_time_of(path, given) for path in paths]
+            until = None if None in times else min(filter(None, times))
+            for build in {file.within for file in files}:
+                contents = await store.kept_files.stored_of_parts("vcf", build, samples)
+                stored |= _no_newer(contents, until)
     results = dict(given)
     if stored:
         results["stored_variants"] = tuple(sorted(stored))
     if "clinvar" not in given and (release := _newest_release(files, paths, given)) is not None:
         results["clinvar"] = str(release)  # what waits in the inbox has it as JSON
     return results
+
+
+def _time_of(path: Path, given: Mapping[str, Any]) -> datetime | None:
+    """The business time of a file, as it is compared; None where it has none, or can't be read."""
+    try:
+        items = bcf_lines(path) if is_bcf(path) else lines(path)
+        stated = {name: given[name] for name in ("assembly", "effective") if name in given}
+        options = Options.parse(stated)
+        header = read_header(items, "VCFv4.2")
+        time = VcfFile(path.name, header, build_of_header(header, options), options, Studied()).time
+    except (OptionError, OSError, ValueError):  # which its reader reports
+        return None
+    return None if time is None else time.replace(tzinfo=UTC)
+
+
+def _no_newer(contents: Iterable[tuple[datetime | None, bytes]], until: datetime | None) -> set[str]:
+    """The variants among what files store, but for those that are newer than a time."""
+    return {
+        name
+        for time, content in contents
+        if (time is None or (until is not None and time <= until)) and (name := _name(loads(content)))
+    }
 
 
 def _newest_release(
@@ -69,21 +101,75 @@ def _build_of(path: Path, given: Mapping[str, Any]) -> str | None:
         return None
 
 
-async def variants_stored_of(store: Store, file: KeptFile) -> list[str]:
-    """The stored variants of a kept file, also those that a person stored of it (`$pin-variants`)."""
-    contents = [*await store.kept_files.stored(file), *await store.kept_files.pinned(file)]
-    return [name for content in contents if (name := _name(loads(content)))]
+async def variants_stored_of(store: Store, file: KeptFile) -> set[str]:
+    """The variants that are stored of a kept file (`Options.stored_variants`).
+
+    By it, by one of its series that is no newer, or by a person (`$pin-variants`).
+    """
+    pinned = {name for content in await store.kept_files.pinned(file) if (name := _name(loads(content)))}
+    return pinned | await _stored_by_files(store, file)
+
+
+async def _stored_by_files(store: Store, file: KeptFile) -> set[str]:
+    return _no_newer(await store.kept_files.stored_beside(file), _time(file))
+
+
+async def missing_of(store: Store, file: KeptFile) -> set[str]:
+    """Variants that files of its series store which are no newer, and this file does not: it may have them."""
+    wanted = await _stored_by_files(store, file)
+    return wanted - {_name(loads(content)) for content in await store.kept_files.stored(file)}
+
+
+def has_any(file: KeptFile, paths: tuple[Path, Path], variants: Collection[str]) -> bool:
+    """Whether a kept file calls any of some variants. Blocking.
+
+    Raises:
+        ValueError, OSError: it can't be read any more.
+    """
+    accessions = BUILDS[file.within].accessions
+    places = []
+    for name in variants:
+        chromosome, position, reference, _ = name.split(":")
+        start = int(position) - 1
+        if chromosome in accessions:
+            places.append(Interval(accessions[chromosome], start, start + len(reference)))
+    for sample in file.parts:
+        kept = KeptVcf(file.id, file.name, *paths, file.within, file.options, sample)
+        try:
+            for record in KeptReader(kept).records(places):
+                if not _variants_of(record).isdisjoint(variants):
+                    return True
+        except TooManyLines:
+            return True
+    return False
+
+
+def _variants_of(record: VcfRecord) -> set[str]:
+    """The variants of a record, or block, as `Options.stored_variants` has them."""
+    lines_of = [each.line for each in getattr(record, "block", (record,))]
+    return {
+        f"{line.chromosome}:{allele.first}:{line.ref}:{allele.alt}"
+        for line in lines_of
+        if line is not None
+        for call in line.calls
+        for allele in call.alleles
+        if isinstance(allele, Allele)
+    }
+
+
+def _time(file: KeptFile) -> datetime | None:
+    return next((part.time for part in file.parts.values()), None)
 
 
 def _name(content: Mapping[str, Any]) -> str:
-    """A stored variant as `Options.stored_variants` has it; empty of another Observation, and of a withdrawn one."""
+    """A variant as `Options.stored_variants` has it, also of one that is withdrawn; empty of another Observation."""
     variant = read_observation(content)
     alleles = {
         code: str(component.get("valueString"))
         for code, component in components(content)
         if code in ("69547-8", "69551-0")
     }
-    if variant.interval is None or len(alleles) != 2 or content.get("status") == "entered-in-error":
+    if variant.interval is None or len(alleles) != 2:
         return ""
     chromosome = build_of(variant.interval.accession)[1]
     return f"{chromosome}:{variant.interval.start + 1}:{alleles['69547-8']}:{alleles['69551-0']}"

@@ -155,6 +155,7 @@ class PlainLines:
             return None
         if changes and (position + kind.offset, *kind.changed) in changes:
             return None
+        reference, alternate = kind.bases
         if not shape.together and self._speaks_of_others(text, Alleles(position, reference, (alternate,))):
             return None
         record = PlainRecord(file, shape, kind, groups, position, text, number)

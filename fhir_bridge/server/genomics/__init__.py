@@ -9,8 +9,11 @@ from fhir_bridge.server.genomics.registration import genomics_operations
 
 if TYPE_CHECKING:
     from fhir_bridge.server.genomics.reclassifying import Reclassified, reclassify
+    from fhir_bridge.server.genomics.settling import settle
 
-__all__ = ["Reclassified", "genomics_operations", "reclassify"]
+__all__ = ["Reclassified", "genomics_operations", "reclassify", "settle"]
 
-# The command alone needs these.
-__getattr__ = deferred(__name__, {"Reclassified": "reclassifying", "reclassify": "reclassifying"})
+# Commands alone need these.
+__getattr__ = deferred(
+    __name__, {"Reclassified": "reclassifying", "reclassify": "reclassifying", "settle": "settling"}
+)
