@@ -15,9 +15,10 @@ from fhir_bridge.predictions.outputs import (
     SurvivalOutput,
     TextOutput,
 )
-from fhir_bridge.predictions.value_sets import UNDECIDED
+from fhir_bridge.predictions.value_sets import MENTIONED, UNDECIDED
 
 __all__ = [
+    "MENTIONED",
     "MODALITY_NAMES",
     "UNDECIDED",
     "Summary",
