@@ -151,7 +151,7 @@ def summary_in(observation: Mapping[str, Any]) -> Summary:
 
 
 def _more(category: str, notes: Iterable[str]) -> str:
-    undecided = [note for note in notes if note.startswith(UNDECIDED)]
+    undecided = [note.removesuffix(".") for note in notes if note.startswith(UNDECIDED)]
     return ". ".join(text for text in (category, *undecided) if text)
 
 
