@@ -98,7 +98,7 @@ def _write(
     parquet = importlib.import_module("pyarrow.parquet")
     out.mkdir(parents=True, exist_ok=True)
     kinds = {"time": arrow.timestamp("us", tz="UTC"), "strings": arrow.list_(arrow.string())}
-    kinds |= {"string": arrow.string(), "number": arrow.float64()}
+    kinds |= {"string": arrow.string(), "number": arrow.float64(), "truth": arrow.bool_()}
     schema = arrow.schema([(name, kinds[kind]) for name, kind in table_columns(cohort, manifest).items()])
     parquet.write_table(
         arrow.Table.from_pylist([table_row(row) for row in rows], schema), out / "rows.parquet"

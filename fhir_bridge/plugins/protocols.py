@@ -554,7 +554,8 @@ class Predictor(Protocol):
     it may give, and a person may put in place of its own. Attribute `reads_elsewhere`: True where an answer rests on
     more than record, code and files (a server), so that an unchanged record does not mean an unchanged answer.
     Attribute `observation_codes` ((system, code), …): the codes of all Observations that it reads, of their own or in a
-    component; of a long record only these are read, and those that may state a finding. Absent, it sees all.
+    component; of a long record only these are read, and those that may state a finding. Absent, it sees all. Attribute
+    `input_names`: what it calls them, by (system, code), for a run that failed.
     """
 
     name: str

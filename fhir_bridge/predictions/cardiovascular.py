@@ -30,7 +30,15 @@ from fhir_bridge.predictions.inputs import (
     loinc,
 )
 from fhir_bridge.predictions.medications import LISTED, is_of_list
-from fhir_bridge.predictions.record import Evidence, PatientRecord, decimal_of, effective_of
+from fhir_bridge.predictions.record import (
+    Evidence,
+    PatientRecord,
+    codings,
+    concept_of,
+    decimal_of,
+    effective_of,
+    moment_of,
+)
 from fhir_bridge.predictions.value_sets import UNDECIDED
 
 __all__ = [
@@ -39,8 +47,8 @@ __all__ = [
     "ASCVD",
     "BMI",
     "CHOLESTEROL",
+    "CREATININE",
     "CRP",
-    "DECEASED",
     "DIABETES",
     "DIABETES_DRUG",
     "EGFR",
@@ -70,8 +78,32 @@ __all__ = [
 ]
 
 YEARS: Final = timedelta(days=366)
+_LEG: Final = frozenset(
+    {"344001", "51636004", "6685009", "68367000", "30021000", "43899006", "13363002", "86547008"}
+)
+_OF_LEG: Final = re.compile(
+    r"ankle|thigh|calf|popliteal|tibial|pedis|\bleg\b|\btoe\b|kn(ö|oe)chel|schenkel|\bwade\b|cheville|cuisse",
+    re.IGNORECASE,
+)
+
+
+def _is_of_arm(observation: dict[str, Any]) -> bool:
+    """Whether a pressure is not one of a leg, which is another: as of the ankle-brachial index."""
+    site = observation.get("bodySite") or {}
+    texts = [
+        str(site.get("text", "")),
+        *(str(coding.get("display", "")) for coding in site.get("coding", ())),
+    ]
+    return _LEG.isdisjoint(code for _, code in codings(site)) and not any(map(_OF_LEG.search, texts))
+
+
 SBP: Final = QuantityInput(
-    "systolic blood pressure", loinc("8480-6"), "mm[Hg]", 2 * YEARS, (Decimal(50), Decimal(300))
+    "systolic blood pressure",
+    loinc("8480-6"),
+    "mm[Hg]",
+    2 * YEARS,
+    (Decimal(50), Decimal(300)),
+    fits=_is_of_arm,
 )
 CHOLESTEROL: Final = QuantityInput(
     "total cholesterol",
@@ -102,6 +134,17 @@ EGFR: Final = QuantityInput(
 )
 
 
+CREATININE: Final = QuantityInput(
+    "creatinine",
+    loinc("2160-0", "14682-9", "38483-4", "59826-8", "35203-9", "77140-2"),
+    "mg/dL",
+    2 * YEARS,
+    (Decimal("0.1"), Decimal(40)),
+    Decimal("113.12"),
+)
+"""Of serum, plasma or blood, from which the eGFR is computed."""
+
+
 def _to(value: Decimal, unit: str, wanted: str) -> Decimal | None:
     """By UCUM; None where the units do not convert."""
     try:
@@ -123,7 +166,9 @@ _ANNOTATION: Final = re.compile(r"\{[^{}]*\}")
 
 HBA1C: Final = QuantityInput(
     "HbA1c",
-    loinc("4548-4", "17856-6", "59261-8"),
+    # Of any method, by calculation, HPLC, electrophoresis, IFCC; as a pure mass fraction; of a dried spot; and per
+    # volume, of which what is in percent is the share, and nothing else can be read.
+    loinc("4548-4", "17855-8", "17856-6", "4549-2", "59261-8", "71875-9", "96595-4", "41995-2"),
     "mmol/mol",
     2 * YEARS,
     (Decimal(5), Decimal(250)),
@@ -180,7 +225,6 @@ CKD_OF_LOW_STAGE: Final = Disease("mild chronic kidney disease", "ckd-mild")
 TRANSPLANT: Final = Disease("transplanted organ", "transplant")
 FAMILIAL: Final = Disease("familial hypercholesterolaemia", "familial-hypercholesterolaemia")
 PREGNANCY: Final = Disease("pregnancy", "pregnancy", "current", timedelta(days=300))
-DECEASED: Final = Disease("death", "deceased")
 FAMILIAL_GENES: Final = frozenset({"LDLR", "APOB", "PCSK9", "LDLRAP1"})
 
 TYPE_2: Final = Disease("type 2 diabetes mellitus", "diabetes-type-2")
@@ -267,17 +311,25 @@ def _by_hba1c(record: PatientRecord) -> tuple[bool, list[Evidence]]:
     try:
         readings = HBA1C.newest(record)
     except MissingInput:
-        return False, looked_at
+        readings = []
     for reading in readings:
         limit = _DIABETIC_PERCENT if "%" in reading.stated_in else _DIABETIC
         if reading.comparator in ("<", "<=") and reading.value > limit:
             raise UnusableInput("HbA1c may be that of diabetes or not", reading.evidence)
-        if reading.comparator not in ("<", "<=") and reading.value >= limit:
+        if reading.comparator not in ("<", "<=") and _is_diabetic(reading):
             return True, [reading.evidence]
         if reading.comparator in (">", ">="):
             raise UnusableInput("HbA1c may be that of diabetes or not", reading.evidence)
         looked_at.append(reading.evidence)
+    for reading in HBA1C.unsettled(record):
+        if reading.comparator in (">", ">=") or _is_diabetic(reading):
+            raise UnusableInput("HbA1c that is not final may be that of diabetes", reading.evidence)
+        looked_at.append(reading.evidence)
     return False, looked_at
+
+
+def _is_diabetic(reading: Reading) -> bool:
+    return reading.value >= (_DIABETIC_PERCENT if "%" in reading.stated_in else _DIABETIC)
 
 
 def earlier_hba1c(record: PatientRecord) -> tuple[str, ...]:
@@ -334,7 +386,8 @@ def kidney(record: PatientRecord) -> list[Evidence]:
 
     Raises:
         Excluded: one is below 60.
-        UnusableInput: one may be, or the stage of a kidney disease is not known, or a Condition can't be read.
+        UnusableInput: one may be, also by a newer creatinine, or the stage of a kidney disease is not known, or a
+            Condition can't be read.
     """
     looked_at: list[Evidence] = []
     try:
@@ -352,7 +405,8 @@ def kidney(record: PatientRecord) -> list[Evidence]:
         if _is_below_limit(reading) is not False:
             raise UnusableInput(f"eGFR that is not final may be below {_EGFR_LIMIT}", reading.evidence)
         looked_at.append(reading.evidence)
-    unstaged = None if readings else _without_stage(record)
+    looked_at += _creatinine(record, [*readings, *EGFR.unsettled(record)])
+    unstaged = _without_stage(record, measured=bool(readings))
     if unstaged is not None:
         raise UnusableInput("the stage of the chronic kidney disease is not known", unstaged)
     undated = EGFR.undated(record)
@@ -362,10 +416,54 @@ def kidney(record: PatientRecord) -> list[Evidence]:
     return looked_at
 
 
-def _without_stage(record: PatientRecord) -> Evidence | None:
-    """A Condition that may be moderate to severe kidney disease or not."""
+def _creatinine(record: PatientRecord, measured: Sequence[Reading]) -> list[Evidence]:
+    """The creatinine that is newer than each eGFR and does not exclude: nothing is decided by what this computes.
+
+    Raises:
+        UnusableInput: it can't be read, or means an eGFR below the limit.
+    """
+    times = [moment for reading in measured if (moment := moment_of(reading.evidence.time)) is not None]
+    try:
+        readings = [*CREATININE.newest(record), *CREATININE.unsettled(record)]
+    except MissingInput:
+        readings = list(CREATININE.unsettled(record))
+    except UnusableInput as unusable:
+        moment = None if unusable.evidence is None else moment_of(unusable.evidence.time)
+        if moment is not None and times and moment <= max(times):
+            return []
+        raise
+    newer = [
+        reading
+        for reading in readings
+        if not times or (moment_of(reading.evidence.time) or record.as_of) > max(times)
+    ]
+    for reading in newer:
+        if reading.comparator in (">", ">=") or round(_ckd_epi(record, float(reading.value))) < _EGFR_LIMIT:
+            raise UnusableInput(
+                f"the newest creatinine may mean an eGFR below {_EGFR_LIMIT} (CKD-EPI 2021), and none is recorded",
+                reading.evidence,
+            )
+    return [reading.evidence for reading in newer]
+
+
+def _ckd_epi(record: PatientRecord, creatinine: float) -> float:
+    """eGFR of CKD-EPI 2021 without race (N Engl J Med 2021;385:1737-1749), of mg/dL."""
+    female = record.patient.get("gender") == "female"
+    at, power = (0.7, -0.241) if female else (0.9, -0.302)
+    age = record.age_on(record.as_of.date()) or 0
+    share = creatinine / at
+    egfr = 142 * min(share, 1.0) ** power * max(share, 1.0) ** -1.2 * 0.9938**age
+    return float(egfr * (1.012 if female else 1.0))
+
+
+def _without_stage(record: PatientRecord, *, measured: bool) -> Evidence | None:
+    """A Condition that may be moderate to severe kidney disease or not; measured: an eGFR says which it is, unless the
+    Condition has a stage, in words or by a code that no list has.
+    """
     for condition, present in record.conditions():
-        concept: Any = condition.get("code")
+        concept = concept_of(condition)
+        if measured and not any("summary" in stage for stage in condition.get("stage", ())):
+            continue
         if present and CKD_OF_ANY_STAGE.states(concept) and not CKD_OF_LOW_STAGE.states(concept):
             return record.evidence(condition, CKD_OF_ANY_STAGE.name)
     return None

@@ -21,7 +21,7 @@ from fhir_bridge.predictions.cardiovascular import (
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings
 from fhir_bridge.predictions.explain import Dial, Equation
 from fhir_bridge.predictions.findings import Disease, find_certain, refuse_unreadable, subsumption_caution
-from fhir_bridge.predictions.inputs import MissingInput, QuantityInput, age_on, loinc
+from fhir_bridge.predictions.inputs import MissingInput, QuantityInput, Reading, UnusableInput, age_on, loinc
 from fhir_bridge.predictions.outputs import QuantityOutput
 from fhir_bridge.predictions.published import Gathered, PublishedEquation, published_card, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
@@ -179,6 +179,36 @@ class Cha2ds2(PublishedEquation):
         )
 
 
+def _reduced(record: PatientRecord) -> Evidence | None:
+    """The newest ejection fraction, where it is reduced, also as `<40`.
+
+    Raises:
+        UnusableInput: it can't be used, or may be reduced or not (`<45`).
+    """
+    try:
+        readings = LVEF.newest(record)
+        if not any(reading.comparator for reading in readings):
+            fraction, measured = LVEF.find(record)
+            return measured if fraction <= _REDUCED else None
+    except MissingInput:
+        LVEF.refuse_unsettled(record, None)
+        return None
+    LVEF.refuse_unsettled(record, readings[0])
+    below = [reading for reading in readings if _is_reduced(reading)]
+    if below and len(below) < len(readings):
+        raise UnusableInput(f"{LVEF.name} has two values at one time", below[0].evidence)
+    return below[0].evidence if below else None
+
+
+def _is_reduced(reading: Reading) -> bool:
+    value, comparator = reading.value, reading.comparator
+    if comparator in ("", "<", "<=") and value <= _REDUCED:
+        return True
+    if (value > _REDUCED and comparator in ("", ">", ">=")) or (comparator, value) == (">", _REDUCED):
+        return False
+    raise UnusableInput(f"{LVEF.name} may be up to {_REDUCED} % or not", reading.evidence)
+
+
 def _dysfunction(record: PatientRecord) -> tuple[Evidence | None, tuple[str, ...]]:
     """What states a dysfunction of the left ventricle that counts without heart failure, and what is to be noted of it.
 
@@ -187,11 +217,7 @@ def _dysfunction(record: PatientRecord) -> tuple[Evidence | None, tuple[str, ...
     """
     observed = find_certain(record, DILATED)
     if observed is None:
-        try:
-            fraction, measured = LVEF.find(record)
-        except MissingInput:
+        observed = _reduced(record)
+        if observed is None:
             return None, ()
-        if fraction > _REDUCED:
-            return None, ()
-        observed = measured
     return observed, (f"The point for heart failure is by {observed.label}; no heart failure is recorded.",)

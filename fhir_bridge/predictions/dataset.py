@@ -24,6 +24,7 @@ from fhir_bridge.fhir.views import View, ViewError, compile_view
 from fhir_bridge.governance.consent import research_opted_out
 from fhir_bridge.mapping.yaml_dates import impossible_date
 from fhir_bridge.predictions.contract import PredictorSettings
+from fhir_bridge.predictions.death import find_death
 from fhir_bridge.predictions.features import Features, FeatureSource, read_features
 from fhir_bridge.predictions.inputs import UnusableInput
 from fhir_bridge.predictions.manifest import FramesBlock, Manifest, SignalBlock, TextBlock
@@ -169,6 +170,7 @@ class DatasetRow:
 
     Attributes:
         values: number of each input as it is recorded, before preprocessing; None where it is missing.
+        filled: names of inputs that are missing, whose number `missing` of the model.yaml is.
         references: to arrays of signals, frames and texts, and to every other input, in their versions.
         prepared: what the model gets: the tensors' values.
         known: from when on what an input was read from was so, and known here (its arrival, where that counts).
@@ -183,6 +185,7 @@ class DatasetRow:
     references: Mapping[str, Sequence[str]]
     known: Mapping[str, datetime]
     outcomes: Mapping[str, Observed]
+    filled: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -398,6 +401,8 @@ def _row(
     arrivals: Mapping[str, datetime],
 ) -> DatasetRow:
     try:
+        if find_death(record) is not None:
+            raise _LeftOut("the patient had died")
         if text := model.not_meant_for(record):
             raise _LeftOut(text)
         features = read_features(model.manifest, record, source)
@@ -432,6 +437,7 @@ def _row(
             )
             for block, view in views
         },
+        frozenset(name for name, feature in features.items() if feature.filled),
     )
 
 
@@ -485,6 +491,7 @@ def table_row(row: DatasetRow) -> dict[str, Any]:
         "as_of": row.as_of,
         "split": row.split,
         **row.values,
+        **{f"{name}_filled": name in row.filled for name in row.values},
         **{f"{name}_reference": list(items) for name, items in row.references.items()},
         **{f"outcome_{name}": outcome.value for name, outcome in row.outcomes.items()},
         **{f"outcome_{name}_days": outcome.days for name, outcome in row.outcomes.items()},
@@ -498,6 +505,7 @@ def table_columns(cohort: Cohort, manifest: Manifest) -> dict[str, str]:
     return {
         **{"patient": "string", "as_of": "time", "split": "string"},
         **{item.name: "number" for item in manifest.inputs},
+        **{f"{item.name}_filled": "truth" for item in manifest.inputs},
         **{f"{item.name}_reference": "strings" for item in manifest.inputs},
         **dict.fromkeys(outcomes, "number"),
         **{f"{name}_days": "number" for name in outcomes},

@@ -16,12 +16,14 @@ from fhir_bridge.predictions.findings import find_uncoded_drug, is_misdated, is_
 from fhir_bridge.predictions.genome import GENOMIC_CODES, pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     SNOMED,
+    UNSETTLED,
     MissingInput,
     QuantityInput,
     UnusableInput,
     age_on,
     check_date,
     last_moment,
+    sex_at_birth,
 )
 from fhir_bridge.predictions.manifest import (
     AgeInput,
@@ -85,6 +87,7 @@ class Feature:
         text: of a text input.
         raw: the number before preprocessing, where it is one; for drift and for training data.
         evidence: what it was read from; empty where `missing` of the model.yaml took its place.
+        filled: then why there was nothing to read; empty where it was read.
     """
 
     name: str
@@ -93,6 +96,7 @@ class Feature:
     text: str = ""
     raw: float | None = None
     evidence: tuple[Evidence, ...] = ()
+    filled: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,20 +127,21 @@ def read_features(manifest: Manifest, record: PatientRecord, source: FeatureSour
 def _read(item: AnyInput, record: PatientRecord, source: FeatureSource) -> Feature:
     try:
         return _READERS[type(item)](item, record, source)
-    except MissingInput:
+    except MissingInput as missing:
         # Only what is not there may be replaced; what can't be true or read is refused (`UnusableInput`).
         if item.missing == "refuse":
             raise
         if isinstance(item, TextBlock):
-            return Feature(item.name, "text", (), "")
+            return Feature(item.name, "text", (), "", filled=str(missing))
         value = math.nan if item.missing == "nan" else float(item.missing)
+        raw = None if math.isnan(value) or isinstance(item, SignalBlock | FramesBlock) else value
         count = 1
         if isinstance(item, SignalBlock):
             count = len(item.leads) * item.samples
         if isinstance(item, FramesBlock):
             count = item.frames * item.height * item.width
         prepared = value if math.isnan(value) else prepare(item, value)
-        return Feature(item.name, modality_for(item), (prepared,) * count)
+        return Feature(item.name, modality_for(item), (prepared,) * count, "", raw, filled=str(missing))
 
 
 def prepare(item: AnyInput, value: float) -> float:
@@ -269,8 +274,17 @@ def _stems(pairs: frozenset[tuple[str, str]]) -> list[tuple[str, str, bool]]:
 
 
 def undecided(manifest: Manifest, record: PatientRecord, features: Features) -> tuple[str, ...]:
-    """What a result says beside its value: diagnoses in the one of ICD-10 and SNOMED CT that a list does not have."""
-    notes = []
+    """What a result says beside its value: inputs that `missing` of the model.yaml filled, and diagnoses in the one of
+    ICD-10 and SNOMED CT that a list does not have.
+    """
+    notes = [
+        f"{UNDECIDED}{item.label} is not from the record ({features[item.name].filled}); the model counts "
+        f"{_filling(item)} in its place."
+        for item in manifest.inputs
+        if features[item.name].filled
+    ]
+    if manifest.applies.sex is not None or any(isinstance(item, SexInput) for item in manifest.inputs):
+        notes += sex_at_birth(record)
     for item in manifest.inputs:
         if (
             isinstance(item, ConditionBlock)
@@ -294,6 +308,12 @@ def undecided(manifest: Manifest, record: PatientRecord, features: Features) -> 
                     f"{there} alone ({shown}) counts as none of it."
                 )
     return tuple(notes)
+
+
+def _filling(item: AnyInput) -> str:
+    if isinstance(item, TextBlock):
+        return "an empty text"
+    return "no value" if item.missing == "nan" else f"{item.missing}"
 
 
 def _unreadable(item: ConditionBlock, record: PatientRecord) -> Evidence | None:
@@ -347,6 +367,11 @@ def _signal(item: SignalBlock, record: PatientRecord, _: FeatureSource) -> Featu
         if newest is not None and values != newest[1]:
             raise UnusableInput(f"{item.label} has two recordings at one time", evidence)
         newest = newest or (moment or LONG_AGO, values, evidence)
+    for observation, _node in record.observations(item.pairs, UNSETTLED):
+        evidence = _with_modality(record.evidence(observation, item.label), "signals")
+        moment = moment_of(evidence.time)
+        if moment is None or newest is None or moment > newest[0]:
+            raise UnusableInput(f"the newest {item.label} is not final", evidence)
     if newest is None:
         raise MissingInput(f"no {item.label}")
     prepared = tuple(prepare(item, value) for value in newest[1])

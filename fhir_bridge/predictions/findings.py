@@ -17,6 +17,7 @@ from fhir_bridge.predictions.record import (
     Statement,
     certainty_of,
     codings,
+    concept_of,
     effective_of,
     has_code_of,
     moment_of,
@@ -124,7 +125,7 @@ def _read(record: PatientRecord) -> Iterator[Statement]:
             or any(name.startswith("abatement") for name in condition)
         )
         yield Statement(
-            condition, condition.get("code"), "present" if present else "absent", suspected, not ended
+            condition, concept_of(condition), "present" if present else "absent", suspected, not ended
         )
     for procedure in record.all("Procedure"):
         if procedure.get("status") not in _NOT_DONE:

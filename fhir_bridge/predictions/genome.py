@@ -9,8 +9,16 @@ from typing import Any, Final, Literal
 
 from fhir_bridge.predictions.inputs import LOINC, UnusableInput
 from fhir_bridge.predictions.record import SETTLED, Evidence, PatientRecord, codings, moment_of, uncoded_names
+from fhir_bridge.predictions.value_sets import MENTIONED
 
-__all__ = ["GENES", "GENOMIC_CODES", "Gene", "PathogenicVariant", "pathogenic_variants", "uncertain_variants"]
+__all__ = [
+    "GENES",
+    "GENOMIC_CODES",
+    "Gene",
+    "PathogenicVariant",
+    "pathogenic_variants",
+    "uncertain_variants",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +138,15 @@ def uncertain_variants(record: PatientRecord, genes: frozenset[str]) -> tuple[st
     for variant in _classified(record, genes):
         if variant.classification == "Uncertain significance":
             mentioned.append(
-                f"{variant.gene} variant{f' {variant.name}' if variant.name else ''} of uncertain significance, which "
-                f"decides nothing: {variant.evidence.reference}"
+                f"{variant.gene} variant{f' {variant.name}' if variant.name else ''} of uncertain significance, "
+                f"{MENTIONED}: {variant.evidence.reference}"
             )
         elif (
             variant.classification in _DECISIVE
             and GENES[variant.gene].inheritance == "recessive"
             and variant.zygosity == "heterozygous"
         ):
-            mentioned.append(f"{variant}, of a carrier, which decides nothing: {variant.evidence.reference}")
+            mentioned.append(f"{variant}, of a carrier, {MENTIONED}: {variant.evidence.reference}")
     return tuple(mentioned)
 
 

@@ -28,13 +28,14 @@ from fhir_bridge.predictions.record import (
     moment_of,
 )
 from fhir_bridge.predictions.times import CLOCKS
-from fhir_bridge.predictions.value_sets import codes_of
+from fhir_bridge.predictions.value_sets import UNDECIDED, codes_of
 
 __all__ = [
     "CHOLESTEROL_MOLAR_MASS",
     "CLOCKS",
     "LOINC",
     "SNOMED",
+    "UNSETTLED",
     "ImplausibleInput",
     "MissingInput",
     "Pick",
@@ -46,6 +47,7 @@ __all__ = [
     "is_not_measured",
     "last_moment",
     "loinc",
+    "sex_at_birth",
     "shown_value",
 ]
 
@@ -66,7 +68,8 @@ _SAME: Final = Decimal("0.02")
 
 _SMALL: Final = Decimal("0.1")
 
-_UNSETTLED: Final = frozenset({"preliminary", "unknown"})
+UNSETTLED: Final = frozenset({"preliminary", "unknown"})
+"""Statuses of an Observation whose value may not stay; one that is only registered has none."""
 
 _NOT_MEASURED: Final = frozenset(
     "unknown asked-unknown temp-unknown not-asked asked-declined not-applicable not-performed".split()
@@ -180,14 +183,19 @@ class QuantityInput:
             UnusableInput: as in `find`. One that can't be read within the window of a maximum or a mean might change
                 it, and is refused wherever it stands.
         """
-        readings = self.newest(record) if self.pick == "newest" else list(self.within(record))
+        try:
+            readings = self.newest(record) if self.pick == "newest" else list(self.within(record))
+        except MissingInput:
+            self.refuse_unsettled(record, None)
+            raise
         for reading in readings:
             if reading.comparator:
                 raise UnusableInput(f"{self.name} is not a plain number", reading.evidence)
         first, *others = readings
+        self.refuse_unsettled(record, None if self.pick == "mean" else max(readings, key=_value))
         if self.pick == "newest":
             for other in others:
-                if abs(other.value - first.value) > first.value * _SAME:
+                if abs(other.value - first.value) > abs(first.value) * _SAME:
                     raise UnusableInput(f"{self.name} has two values at one time", other.evidence)
             return first.value, (first.evidence,)
         if self.pick == "maximum":
@@ -261,10 +269,27 @@ class QuantityInput:
     ) -> None:
         """Refuse another value whose date is a day, month or year, so that it may be the newest."""
         other = self._checked(observation, node, shown)
-        same = abs(other.value - newest.value) <= newest.value * _SAME
+        same = abs(other.value - newest.value) <= abs(newest.value) * _SAME
         if not same or other.comparator != newest.comparator:
             text = f"{self.name} has another value, whose date ({shown.time}) may be newer"
             raise UnusableInput(text, shown)
+
+    def refuse_unsettled(self, record: PatientRecord, settled: Reading | None) -> None:
+        """Refuse where a value that is not final is newer than all that are, and says something else than `settled`.
+
+        Raises:
+            UnusableInput: there is one; an older value does not take its place.
+        """
+        for reading in self.unsettled(record):
+            if settled is not None and self._is_no_news(reading, settled):
+                continue
+            raise UnusableInput(f"the newest {self.name} is not final", reading.evidence)
+
+    def _is_no_news(self, reading: Reading, settled: Reading) -> bool:
+        if self.pick == "maximum" and reading.comparator in ("", "<", "<="):
+            return reading.value <= settled.value
+        same = abs(reading.value - settled.value) <= abs(settled.value) * _SAME
+        return same and reading.comparator == settled.comparator
 
     def unsettled(self, record: PatientRecord) -> Iterator[Reading]:
         """Values that are not final (preliminary, or of unknown status) and newer than all that are.
@@ -274,7 +299,7 @@ class QuantityInput:
         """
         settled = [moment_of(effective_of(observation)) for observation, _ in self._statements(record)]
         newest = max((moment for moment in settled if moment is not None), default=None)
-        for observation, node in self._statements(record, _UNSETTLED):
+        for observation, node in self._statements(record, UNSETTLED):
             shown = record.evidence(observation, f"{self.name}, not final", shown_value(node))
             moment = moment_of(shown.time)
             if moment is None or (
@@ -359,6 +384,10 @@ class QuantityInput:
             return None
 
 
+def _value(reading: Reading) -> Decimal:
+    return reading.value
+
+
 def _rounded(value: Decimal, places: int) -> Decimal:
     """To so many places; what is below 0.1 in its unit (mol/L of a hormone) to so many digits and two more."""
     if value == 0 or abs(value) >= _SMALL:
@@ -407,6 +436,25 @@ def age_on(record: PatientRecord, day: date) -> int:
         born = record.evidence(record.patient, "birth date", str(record.patient.get("birthDate", "")))
         raise ImplausibleInput(f"the age is outside 0 to {_OLDEST} years, what is plausible", born)
     return age
+
+
+_BORN: Final = {"F": "female", "M": "male", "248152002": "female", "248153007": "male"}
+
+
+def sex_at_birth(record: PatientRecord) -> tuple[str, ...]:
+    """What a result says beside its value where US Core has another sex of the patient than `gender`, by which models
+    go.
+    """
+    gender = record.patient.get("gender")
+    for extension in record.patient.get("extension", ()):
+        name = str(extension.get("url", "")).rpartition("/")[2]
+        stated = _BORN.get(str(extension.get("valueCode", "")))
+        if name in ("us-core-birthsex", "us-core-sex") and stated is not None and stated != gender:
+            return (
+                f"{UNDECIDED}the record states {stated} as sex ({name}) and {gender or 'no'} gender; what depends on "
+                "the sex was computed by the gender.",
+            )
+    return ()
 
 
 def _convert(value: Decimal, source: str, target: str) -> Decimal | None:

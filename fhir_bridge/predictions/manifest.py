@@ -423,7 +423,7 @@ class CardBlock(Block):
     fairness: str = "not stated"
     external_validation: str = "not stated"
     maintenance: str = "not stated"
-    citation: str = "none"
+    citation: str = ""
     attributes: dict[str, str] = {}
     ai_kinds: list[str] = []
 

@@ -145,6 +145,17 @@ class ManifestPredictor:
             return None
         return frozenset(codes)
 
+    @property
+    def input_names(self) -> dict[tuple[str, str], str]:
+        """What it calls its inputs, by the codes of their Observations."""
+        names: dict[tuple[str, str], str] = {}
+        for item in self.manifest.inputs:
+            try:
+                names |= dict.fromkeys(observation_codes_of(item), item.label)
+            except LookupError:  # a value set that is not known: the answer says so
+                continue
+        return names
+
     def source(self, settings: PredictorSettings) -> FeatureSource:
         """Where features are read from."""
         folder, archive = settings.options.get("dicom"), settings.options.get("dicomweb")
@@ -231,8 +242,6 @@ class ManifestPredictor:
             UnusableInput: the age is not known.
         """
         applies = self.manifest.applies
-        if record.deceased:
-            return "the patient has died"
         if applies.sex is not None and record.patient.get("gender") not in applies.sex:
             return f"the model is meant for {' and '.join(applies.sex)} patients"
         if applies.age is not None:

@@ -93,7 +93,8 @@ def _events(rows: Iterable[DatasetRow]) -> list[dict[str, Any]]:
     events: set[tuple[int, datetime, str, float | None]] = set()
     newest: dict[tuple[int, str], tuple[datetime, float | None]] = {}
     for row in sorted(rows, key=lambda row: row.as_of):
-        for name, value in row.values.items():
+        for name, number in row.values.items():
+            value = None if name in row.filled else number  # what was filled was no event
             subject, code, now = _subject(row.patient), f"INPUT//{name}", _naive(row.as_of)
             before = newest.get((subject, code))
             time = _naive(min(row.known.get(name, row.as_of), row.as_of))

@@ -23,6 +23,7 @@ import orjson
 from fhir_bridge.fhir.serialization import loads_own
 from fhir_bridge.parent_death import end_with_parent_thread
 from fhir_bridge.plugins.protocols import Predictor
+from fhir_bridge.predictions import death
 from fhir_bridge.predictions.answers import encoded, plain
 from fhir_bridge.predictions.contract import PredictorSettings
 from fhir_bridge.predictions.record import PatientRecord, declared_codes
@@ -64,6 +65,7 @@ def _load(first: bytes) -> Predictor:
     sys.path[:] = message["path"]
     _limit_memory(message["memory_mb"])
     predictor: Predictor = pickle.loads(bytes.fromhex(message["predictor"]))  # noqa: S301 - of the process that started us
+    death.prepare()
     prepare = getattr(predictor, "prepare", None)
     if prepare is not None:
         with suppress(Exception):  # what is wrong is said by each answer, where a person sees it
@@ -98,14 +100,22 @@ def _call(predictor: Predictor, call: bytes) -> dict[str, Any]:
         )
         for item in message["records"]
     ]
-    results = predictor.predict(records, PredictorSettings(**message["settings"]))
+    refused = [death.refusal_of_death(predictor, record) for record in records]
+    living = [record for record, refusal in zip(records, refused, strict=True) if refusal is None]
+    results: Any = predictor.predict(living, PredictorSettings(**message["settings"])) if living else []
     if not isinstance(results, Sequence) or isinstance(results, str | bytes):
         kind = "None" if results is None else f"a {type(results).__name__}"
         return {"failed": f"it returned {kind}, not a list of results"}
-    results = list(islice(results, len(records) + 1))
-    if len(results) != len(records):
+    answered = list(islice(results, len(living) + 1))
+    if len(answered) != len(living):
         return {"failed": "it did not return one result for each patient"}
-    return {"answers": [plain(result, record) for result, record in zip(results, records, strict=True)]}
+    following = iter(answered)
+    return {
+        "answers": [
+            plain(next(following) if refusal is None else refusal, record)
+            for refusal, record in zip(refused, records, strict=True)
+        ]
+    }
 
 
 def _limit_memory(megabytes: int) -> None:

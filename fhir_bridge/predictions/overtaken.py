@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -53,7 +54,8 @@ async def overtaken(
     settings, key = site_settings(site)
     if versions is None:
         versions = await ModelVersions(store.pool).all()
-    answering = _answering(sorted(set(results.values())), settings, key, versions)
+    # In a thread: models are read and hashed when they are first looked at, or were altered.
+    answering = await asyncio.to_thread(_answering, sorted(set(results.values())), settings, key, versions)
     known = {name: _origins[name] for name in results if name in _origins}
     wanted = [name for name, model in results.items() if model in answering and name not in known]
     read = await store.results.origins_of({name: key.id("Provenance", name) for name in wanted})

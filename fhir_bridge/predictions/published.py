@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from functools import partial
 from typing import Any, Final
 
 from fhir_bridge.fhir.canonical import PREDICTION_CODES
-from fhir_bridge.predictions.cardiovascular import DECEASED, EGFR, HBA1C, SBP, Excluded
+from fhir_bridge.predictions.cardiovascular import EGFR, HBA1C, SBP, Excluded
 from fhir_bridge.predictions.categories import Categories
 from fhir_bridge.predictions.contract import ModelCard, Prediction, PredictorSettings, Refusal, RefusalReason
 from fhir_bridge.predictions.explain import Equation, explain
-from fhir_bridge.predictions.findings import find_disease
 from fhir_bridge.predictions.genome import GENOMIC_CODES
 from fhir_bridge.predictions.inputs import (
     SNOMED,
@@ -21,6 +21,7 @@ from fhir_bridge.predictions.inputs import (
     QuantityInput,
     UnusableInput,
     age_on,
+    sex_at_birth,
 )
 from fhir_bridge.predictions.medications import MEDICATIONS
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
@@ -111,6 +112,12 @@ class PublishedEquation:
         shared = (SBP, HBA1C, EGFR)
         return GENOMIC_CODES.union(SMOKING_CODES, *(item.all_codes for item in (*shared, *self.inputs)))
 
+    @property
+    def input_names(self) -> dict[tuple[str, str], str]:
+        """What it calls its inputs, by their codes."""
+        measured = {code: item.name for item in (SBP, HBA1C, EGFR, *self.inputs) for code in item.all_codes}
+        return dict.fromkeys(SMOKING_CODES, "smoking status") | measured
+
     def prepare(self) -> None:
         """Read what every question needs, before the first one."""
         for file in VALUE_SETS:
@@ -124,12 +131,8 @@ class PublishedEquation:
 
     def _of(self, record: PatientRecord, settings: PredictorSettings) -> Prediction | Refusal:
         try:
-            if record.deceased:
-                raise Excluded("the patient has died")
-            dead = find_disease(record, DECEASED)
-            if dead is not None:
-                raise Excluded(f"the patient has died: {dead.reference}", dead)
-            return self.answer(record, settings)
+            answered = self.answer(record, settings)
+            return replace(answered, cautions=(*answered.cautions, *sex_at_birth(record)))
         except UnusableInput as unusable:
             evidence = () if unusable.evidence is None else (unusable.evidence,)
             return self._refuse(record, unusable.reason, str(unusable), evidence)

@@ -14,6 +14,7 @@ from fhir_bridge.predictions.times import AHEAD, as_known_at, moment_of, parse_t
 
 __all__ = [
     "AHEAD",
+    "DEATH_CODES",
     "LONG_AGO",
     "SETTLED",
     "Evidence",
@@ -22,6 +23,7 @@ __all__ = [
     "Statement",
     "certainty_of",
     "codings",
+    "concept_of",
     "decimal_of",
     "declared_codes",
     "effective_of",
@@ -46,6 +48,9 @@ _MODALITY: dict[str, Modality] = {
 }
 SETTLED = frozenset({"final", "amended", "corrected"})
 """Statuses of an Observation that is."""
+
+DEATH_CODES: Final = frozenset({("http://loinc.org", "81956-5")})
+"""Of Observations of the time of death, which are read for every model."""
 
 _AI_ASSERTED = ("http://terminology.hl7.org/CodeSystem/v3-ObservationValue", "AIAST")
 
@@ -96,6 +101,19 @@ def codings(concept: Any) -> Iterator[tuple[str, str]]:
     if isinstance(concept, dict):
         for coding in concept.get("coding", ()):
             yield coding.get("system", ""), coding.get("code", "")
+
+
+def concept_of(condition: Mapping[str, Any]) -> Any:
+    """What a Condition is: its code, with the codes of its stage, which say it more exactly (`Condition.stage`)."""
+    concept = condition.get("code")
+    stages = [coding for stage in condition.get("stage", ()) for coding in _codings(stage.get("summary"))]
+    if not stages:
+        return concept
+    return {**(concept or {}), "coding": [*_codings(concept), *stages]}
+
+
+def _codings(concept: Any) -> list[Any]:
+    return list(concept.get("coding", ())) if isinstance(concept, dict) else []
 
 
 def has_code_of(concept: Any, systems: Container[str]) -> bool:
@@ -181,7 +199,8 @@ def is_declared(observation: Mapping[str, Any], codes: Collection[tuple[str, str
 
 
 def declared_codes(predictor: object) -> frozenset[tuple[str, str]] | None:
-    """The codes of a model's Observations (`Predictor.observation_codes`); None: it declares none, and sees all.
+    """The codes of a model's Observations (`Predictor.observation_codes`), and those of a death; None: it declares
+    none, and sees all.
 
     Raises:
         ValueError: they are no pairs of texts.
@@ -195,7 +214,7 @@ def declared_codes(predictor: object) -> frozenset[tuple[str, str]] | None:
         raise ValueError("observation_codes are not pairs of system and code") from error
     if not all(isinstance(text, str) for pair in pairs for text in pair):
         raise ValueError("observation_codes are not pairs of system and code")
-    return frozenset(pairs)
+    return DEATH_CODES.union(pairs)
 
 
 class PatientRecord:

@@ -7,8 +7,10 @@ It runs in the model's process: a server that hangs or sends without end reaches
 from __future__ import annotations
 
 import asyncio
+import json
 import math
 import os
+import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -103,6 +105,7 @@ class RemoteModel:
         version = f"/versions/{block.version}" if block.version else ""
         url = f"{block.url}/v2/models/{block.model}{version}/infer"
         body = {
+            "id": secrets.token_hex(16),
             "inputs": [
                 {
                     "name": item.name,
@@ -125,6 +128,7 @@ class RemoteModel:
                 again, answer, wait = True, None, None
                 reason = f"its server did not answer within {block.seconds:g} s"
             if answer is not None:
+                _check_id(answer, str(body["id"]))
                 return _outputs(answer, wanted, inputs[0].shape[0], block)
             if wait is not None and (wait > LONGEST_WAIT or attempt + 1 == block.attempts):
                 raise _Busy(f"{reason}, and is not to be asked for {math.ceil(wait)} s", wait)
@@ -176,7 +180,18 @@ async def _post(http: Any, url: str, body: Mapping[str, Any]) -> tuple[Any, bool
         answered = orjson.loads(content)
     except ValueError:
         return None, False, "its server does not answer with JSON", None
+    try:  # of two values under one key each reader takes another
+        json.loads(content, object_pairs_hook=_once, parse_float=str, parse_int=str)
+    except (ValueError, RecursionError) as error:
+        return None, False, f"its server's answer can't be read: {error}"[:200], None
     return answered, False, "its server's answer has no outputs" if answered is None else "", None
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    result = dict(pairs)
+    if len(result) != len(pairs):
+        raise ValueError("it has one key twice in an object")
+    return result
 
 
 def _part(tensor: Tensor, start: int, size: int) -> Tensor:
@@ -184,6 +199,13 @@ def _part(tensor: Tensor, start: int, size: int) -> Tensor:
     count = min(size, tensor.shape[0] - start)
     values: Any = tensor.values[start * row : (start + count) * row]
     return Tensor(tensor.name, (count, *tensor.shape[1:]), tensor.datatype, values)
+
+
+def _check_id(answer: Any, sent: str) -> None:
+    """Refuse the answer to another request; a server need not repeat the id (Open Inference Protocol v2)."""
+    stated = answer.get("id") if isinstance(answer, dict) else None
+    if stated not in (None, "", sent):
+        raise ModelFailure("its server answers another request than this one (id)")
 
 
 def _outputs(answer: Any, wanted: Sequence[str], count: int, block: RemoteBlock) -> Mapping[str, Tensor]:

@@ -18,10 +18,13 @@ from fhir_bridge.predictions.record import Evidence
 from fhir_bridge.predictions.transparency import AIAST, reference_to, unique
 from fhir_bridge.predictions.values import MODALITY_NAMES, components_of, value_elements
 
-__all__ = ["AIAST", "MODELS", "observation", "risk_assessment"]
+__all__ = ["AIAST", "EXPLAINING", "MODELS", "observation", "risk_assessment"]
 
 MODELS: Final = "urn:fhir-bridge:predictor"
 """System of the names of logical models: in Observation.method, whatever the version that gave the result."""
+
+EXPLAINING: Final = ("Contributions (", "By kind of record: ", "Another class: ")
+"""How the notes begin that explain the model's own value."""
 
 _UCUM: Final = "http://unitsofmeasure.org"
 _DERIVABLE: Final = frozenset(
@@ -99,7 +102,7 @@ def observation(
     resource["note"] = [{"text": text} for text in _notes(predictor, settings, result)]
     resource["method"] = {
         "coding": [{"system": MODELS, "version": predictor.version, "code": predictor.name}],
-        "text": f"{predictor.title}, version {predictor.version} ({predictor.card.citation})",
+        "text": f"{predictor.title}, version {predictor.version}{_source(predictor.card.citation)}",
     }
     resource["device"] = {"reference": f"Device/{device_id}"}
     derived = [reference_to(item) for item in unique(result.evidence) if item.resource_type in _DERIVABLE]
@@ -157,6 +160,11 @@ def risk_assessment(
     }
 
 
+def _source(citation: str) -> str:
+    """Where a model is published; many are nowhere."""
+    return f" ({citation})" if citation.strip() not in ("", "none") else ""
+
+
 def _notes(predictor: Predictor, settings: PredictorSettings, result: Prediction | Refusal) -> list[str]:
     if isinstance(result, Refusal):
         notes = [f"No result: {result.text}"]
@@ -190,7 +198,7 @@ def _explained(explanation: Explanation | None) -> list[str]:
 def _modalities(result: Prediction | Refusal) -> tuple[str, ...]:
     """Kinds of record without which the answer would be another one."""
     if isinstance(result, Refusal):
-        return (result.modality,)
+        return () if result.reason == "failed" else (result.modality,)
     return result.explanation.decided_by if result.explanation is not None else ()
 
 

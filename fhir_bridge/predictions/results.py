@@ -17,7 +17,7 @@ from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions import resources, transparency
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
 from fhir_bridge.predictions.identity import Identities
-from fhir_bridge.predictions.record import declared_codes
+from fhir_bridge.predictions.record import DEATH_CODES, declared_codes
 from fhir_bridge.predictions.subject import Subject, UnknownInput
 from fhir_bridge.storage.results import NewResult, UsedInput
 
@@ -94,7 +94,9 @@ class ResultBuilder:
         """A failed run, about the inputs of the subject. `reason` holds no value of a patient."""
         text = f"the model failed: {reason}"
         reads = getattr(self._predictor, "reads", ())
-        inputs = () if subject is None else subject.given(declared_codes(self._predictor), reads)
+        codes, names = declared_codes(self._predictor), getattr(self._predictor, "input_names", {})
+        own = None if codes is None else codes - DEATH_CODES
+        inputs = () if subject is None else subject.given(own, reads, names)
         return Refusal(*self.code, "failed", text, "ehr", None, inputs)
 
     def finish(self, subject: Subject, result: Prediction | Refusal) -> Finished:

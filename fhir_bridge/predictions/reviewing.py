@@ -18,10 +18,11 @@ from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.batches import read_many
 from fhir_bridge.predictions.categories import categories_of, category_of_value
 from fhir_bridge.predictions.overtaken import overtaken
+from fhir_bridge.predictions.record import codings
 from fhir_bridge.predictions.transparency import AI_TYPES, AIAST
 from fhir_bridge.storage import Store, Stored
 from fhir_bridge.storage.audit_rows import AuditOf
-from fhir_bridge.storage.errors import BadResource, NotCurrent
+from fhir_bridge.storage.errors import BadResource, NoResult, NotCurrent
 from fhir_bridge.storage.writing import Operation, new_id
 
 __all__ = ["OPEN", "Decision", "Review", "review", "withdraw"]
@@ -34,6 +35,7 @@ _ACTIVITY: Final[Mapping[str, tuple[str, str]]] = {
     "followed": ("UPDATE", "revise"),
     "reject": ("NULLIFY", "nullify"),
 }
+_FAILED: Final = ("http://terminology.hl7.org/CodeSystem/data-absent-reason", "error")
 OPEN: Final = frozenset({"preliminary", "final", "amended"})
 """Statuses of a result that nobody took back."""
 AT_ONCE: Final = 50
@@ -76,6 +78,7 @@ async def review(
     Raises:
         NotCurrent: it is to be confirmed or amended, and another result is current, or none, or it is about to be
             computed again.
+        NoResult: it is a run that failed, and is to be confirmed or amended.
         BadResource: it is no prediction, or withdrawn; or the review lacks what its decision needs.
         VersionConflict: another version came between.
     """
@@ -184,6 +187,8 @@ def _check(observation: Mapping[str, Any], verdict: Review) -> None:
         raise BadResource("this is not a result of a model")
     if observation.get("status") not in OPEN:
         raise BadResource("this result is withdrawn, and can't be reviewed any more")
+    if verdict.decision in ("confirm", "amend") and _FAILED in codings(observation.get("dataAbsentReason")):
+        raise NoResult(f"the run failed, so there is no result to {verdict.decision}: run the model again")
     if verdict.decision in ("amend", "reject") and not verdict.reason.strip():
         raise BadResource(f"{verdict.decision} needs a reason")
     if verdict.decision == "amend":
@@ -218,7 +223,8 @@ def _operations(
     ]
     targets = [f"Observation/{stored.id}"]
     if beside is not None and verdict.decision != "followed":
-        resource: dict[str, Any] = loads_exact(beside.bytes) | {"status": _STATUS[verdict.decision]}
+        resource: dict[str, Any] = loads_exact(beside.bytes)
+        resource["status"] = _status(resource, verdict)
         if verdict.decision == "amend":
             resource = _amended_risk(resource, verdict, category)
         # A rejected Observation takes the RiskAssessment with it (`storage.currency`).
@@ -230,12 +236,19 @@ def _operations(
     return [*operations, Operation("create", "Provenance", provenance["id"], provenance)]
 
 
+def _status(resource: Mapping[str, Any], verdict: Review) -> str:
+    """That of a result after the review: one that a person amended stays so, whoever confirms it."""
+    if verdict.decision == "confirm" and resource.get("status") == "amended":
+        return "amended"
+    return _STATUS[verdict.decision]
+
+
 def _reviewed(
     observation: dict[str, Any], verdict: Review, amended: tuple[str, str] | None, now: str
 ) -> dict[str, Any]:
     result = dict(observation)
     if verdict.decision != "followed":
-        result["status"] = _STATUS[verdict.decision]
+        result["status"] = _status(observation, verdict)
     if verdict.decision == "amend":
         components = list(result.get("component", ()))
         if verdict.value is not None:

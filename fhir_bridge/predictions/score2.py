@@ -10,6 +10,7 @@ from typing import Final
 
 from fhir_bridge.predictions.cardiovascular import (
     CHOLESTEROL,
+    CREATININE,
     DIABETES,
     EGFR,
     FAMILIAL_GENES,
@@ -196,7 +197,7 @@ class Score2(PublishedEquation):
         citation="Eur Heart J 2021;42:2439-2454 and 2455-2467",
     )
 
-    inputs = (SBP, CHOLESTEROL, HDL, EGFR, HBA1C)
+    inputs = (SBP, CHOLESTEROL, HDL, EGFR, HBA1C, CREATININE)
 
     def answer(self, record: PatientRecord, settings: PredictorSettings) -> Prediction:
         """The risk; see `PublishedEquation`."""

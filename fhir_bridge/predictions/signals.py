@@ -20,7 +20,10 @@ _LOST: Final = frozenset({"E", "U", "L"})
 def read_signal(
     observation: dict[str, Any], leads: Sequence[str], hz: float, samples: int
 ) -> list[float] | str:
-    """The leads one after another, each resampled (linear) to `hz` and `samples` long; or what is wrong, as a text.
+    """The leads one after another, each resampled to `hz` and `samples` long; or what is wrong, as a text.
+
+    Between samples it is linear. At a lower rate than that of the recording each value is the mean of the time that it
+    stands for, since what is faster than half the rate would else come out as a slower wave that nobody recorded.
 
     A recording that is too short, lacks a lead or has it twice, has lost samples in what is used, or has a unit that is
     not known is not used: an ECG out of scale would give a result that looks like any other.
@@ -90,11 +93,30 @@ def _lead(sampled: dict[str, Any], hz: float, samples: int) -> list[float] | str
         return "has a sample that is no number"
     if max(map(abs, numbers)) > _MOST:
         return f"has a value beyond {_MOST:g} mV"
+    weights = _weights(step)
     result = []
     for index in range(samples):
         place = index * step
         before = min(int(place), len(numbers) - 1)
         after = min(before + 1, len(numbers) - 1)
         share = place - before
-        result.append(numbers[before] * (1 - share) + numbers[after] * share)
+        first, second = (_mean(numbers, position, weights) for position in (before, after))
+        result.append(first * (1 - share) + second * share)
     return result
+
+
+def _weights(step: float) -> list[float]:
+    """How much a sample counts by its distance from the middle of a mean over `step` samples."""
+    reach = step / 2
+    return [1.0, *(min(1.0, reach + 0.5 - distance) for distance in range(1, math.ceil(reach + 0.5)))]
+
+
+def _mean(numbers: Sequence[float], position: int, weights: Sequence[float]) -> float:
+    """The mean around a sample; near an end of what is used over fewer samples, as many on both sides."""
+    reach = min(len(weights) - 1, position, len(numbers) - 1 - position)
+    total, weight = numbers[position], 1.0
+    for distance in range(1, reach + 1):
+        share = weights[distance]
+        total += share * (numbers[position - distance] + numbers[position + distance])
+        weight += 2 * share
+    return total / weight

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from fhir_bridge.predictions.inputs import (
     LOINC,
     SNOMED,
+    UNSETTLED,
     MissingInput,
     UnusableInput,
     check_date,
@@ -17,6 +18,7 @@ from fhir_bridge.predictions.inputs import (
     shown_value,
 )
 from fhir_bridge.predictions.record import Evidence, PatientRecord, codings, effective_of, moment_of
+from fhir_bridge.predictions.value_sets import ICD10, plain_code
 
 __all__ = ["SMOKING_CODES", "Product", "Smoking", "find_smoking"]
 
@@ -73,6 +75,8 @@ _OTHER: Final = _snomed("59978006", "82302008", "836001000000109")
 _NOT: Final = _answers("LA15920-4", "LA18978-9") | _snomed(
     # Never; non-smoker, current non-smoker.
     *("266919005", "221000119102", "8392000", "405746006", "160618006"),
+    # Non-smoker: tolerant, aggressive, intolerant; for personal, religious, medical reasons.
+    *("87739003", "360918006", "360929005", "105539002", "105540000", "105541001"),
     # Former smokers.
     *("8517006", "160617001", "160620009", "160621008", "266921000", "266922007", "266923002", "266924008"),
     *("266925009", "266928006", "281018007", "360890004", "360900008", "48031000119106", "53896009"),
@@ -117,9 +121,59 @@ def find_smoking(record: PatientRecord) -> Smoking:
         if not newest or moment == since:
             newest.append(statement)
             since = moment
+    _refuse_unsettled(record, newest, since)
     if not newest:
         raise MissingInput("no smoking status")
+    if not newest[0].current:
+        _refuse_use(record, since)
     return min(newest, key=lambda statement: _MOST_EXACT.index(statement.product))
+
+
+def _refuse_unsettled(record: PatientRecord, newest: list[Smoking], since: datetime | None) -> None:
+    """Refuse where a status that is not final is newer than those that are, and says something else.
+
+    Raises:
+        UnusableInput: there is one, or it can't be read.
+    """
+    for observation, node in record.observations(SMOKING_CODES, UNSETTLED):
+        moment = moment_of(effective_of(observation))
+        if moment is not None and since is not None and moment <= since:
+            continue
+        statement = _statement(record, observation, node)
+        if statement is not None and not (newest and statement.current == newest[0].current):
+            raise UnusableInput("the newest smoking status is not final", statement.evidence)
+
+
+def _refuse_use(record: PatientRecord, since: datetime | None) -> None:
+    """Refuse where a diagnosis that is newer than "does not smoke" is of somebody who does.
+
+    Raises:
+        UnusableInput: there is one.
+    """
+    for condition, present in record.conditions():
+        times = [condition.get(name) for name in ("recordedDate", "onsetDateTime")]
+        moments = [moment for time in times if (moment := moment_of(str(time or ""))) is not None]
+        ended = any(name.startswith("abatement") for name in condition) or not _ENDED.isdisjoint(
+            code for _, code in codings(condition.get("clinicalStatus"))
+        )
+        if not present or ended or not moments or (since is not None and max(moments) <= since):
+            continue
+        if any(_is_use(system, code) for system, code in codings(condition.get("code"))):
+            evidence = record.evidence(condition, "diagnosis of smoking")
+            raise UnusableInput("a diagnosis of smoking is newer than the status, which says no", evidence)
+
+
+_ENDED: Final = frozenset({"inactive", "remission", "resolved"})
+
+
+def _is_use(system: str, code: str) -> bool:
+    """Whether a diagnosis is of somebody who smokes: F17 and Z72.0 but for chewing tobacco, abstinence, remission."""
+    if system == SNOMED:
+        return (system, code) in _TOBACCO | _CIGARETTES | _OTHER
+    plain = plain_code(system, code)
+    if system not in ICD10 or not plain.startswith(("F171", "F172", "Z720")):
+        return False
+    return plain != "F1720" and not plain.startswith("F1722") and not (len(plain) == 6 and plain[-1] == "1")
 
 
 def _statement(record: PatientRecord, observation: dict[str, Any], node: dict[str, Any]) -> Smoking | None:

@@ -15,7 +15,6 @@ from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.purposes import PURPOSES
 from fhir_bridge.governance.consent import decide, objects_to
 from fhir_bridge.predictions.contract import Prediction, PredictorSettings, Refusal
-from fhir_bridge.predictions.inputs import shown_value
 from fhir_bridge.predictions.model_workers import ModelRecord
 from fhir_bridge.predictions.objections import strictly
 from fhir_bridge.predictions.record import (
@@ -130,16 +129,19 @@ class Subject:
         evidence = Evidence(_versioned(stored), "consent", value, "", "ehr")
         return Refusal(*code, "opted-out", f"{reason}: {evidence.reference}", "ehr", None, (evidence,))
 
-    def given(self, codes: Codes | None, types: Collection[str]) -> tuple[Evidence, ...]:
+    def given(
+        self, codes: Codes | None, types: Collection[str], names: Mapping[tuple[str, str], str]
+    ) -> tuple[Evidence, ...]:
         """What a run that failed was about: the newest resource of each input that the model declares.
 
         Args:
             codes: of its Observations; None: it declares none, so what it looked at is not known.
             types: that it reads beside them, of which studies and documents are inputs.
+            names: what the model calls the inputs, by their codes.
         """
         newest: dict[object, tuple[datetime, Evidence]] = {}
         for stored in self.resources.values():
-            for name, evidence in _given(stored, codes or frozenset(), types):
+            for name, evidence in _given(stored, codes or frozenset(), types, names):
                 moment = moment_of(evidence.time) or LONG_AGO
                 if name not in newest or newest[name][0] <= moment:
                     newest[name] = (moment, evidence)
@@ -186,7 +188,7 @@ class Subject:
 
 
 def _given(
-    stored: Stored, codes: Codes, types: Collection[str]
+    stored: Stored, codes: Codes, types: Collection[str], names: Mapping[tuple[str, str], str]
 ) -> Iterator[tuple[str | tuple[str, str], Evidence]]:
     """The inputs that a resource may be, each by its code; a study or document by its type."""
     whole = stored.type in types and stored.type in _WHOLE
@@ -204,7 +206,8 @@ def _given(
         return
     for node in (resource, *resource.get("component", ())):
         for code in codes.intersection(codings(node.get("code"))):
-            yield code, Evidence(_versioned(stored), _named_by(node), shown_value(node), time, modality)
+            # Without the value: as the source has it, it is none that the model used, and of no drift.
+            yield code, Evidence(_versioned(stored), names.get(code) or _named_by(node), "", time, modality)
 
 
 def _named_by(node: Mapping[str, Any]) -> str:

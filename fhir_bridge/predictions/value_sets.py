@@ -21,6 +21,7 @@ __all__ = [
     "ATC",
     "BY_PREFIX",
     "ICD10",
+    "MENTIONED",
     "PROCEDURES",
     "UNDECIDED",
     "VALUE_SETS",
@@ -80,6 +81,9 @@ VALUE_SETS: Final = tuple(sorted((shipped("terminology") / "value-sets").glob("p
 
 UNDECIDED: Final = "Not decided: "
 """How the note of a result begins that has to be seen beside its value."""
+
+MENTIONED: Final = "which decides nothing"
+"""In a note on what people see beside the value all the same."""
 
 _SNOMED: Final = "http://snomed.info/sct"
 _WHO: Final = "http://hl7.org/fhir/sid/icd-10"

@@ -15,9 +15,10 @@ from fhir_bridge.predictions.outputs import (
     SurvivalOutput,
     TextOutput,
 )
-from fhir_bridge.predictions.value_sets import UNDECIDED
+from fhir_bridge.predictions.value_sets import MENTIONED, UNDECIDED
 
 __all__ = [
+    "MENTIONED",
     "MODALITY_NAMES",
     "UNDECIDED",
     "Summary",
@@ -150,7 +151,7 @@ def summary_in(observation: Mapping[str, Any]) -> Summary:
 
 
 def _more(category: str, notes: Iterable[str]) -> str:
-    undecided = [note for note in notes if note.startswith(UNDECIDED)]
+    undecided = [note.removesuffix(".") for note in notes if note.startswith(UNDECIDED)]
     return ". ".join(text for text in (category, *undecided) if text)
 
 

@@ -20,6 +20,7 @@ __all__ = [
     "Forbidden",
     "Gone",
     "MultipleMatches",
+    "NoResult",
     "NotCurrent",
     "NotFound",
     "OtherSiteKey",
@@ -121,6 +122,12 @@ class NotCurrent(BadResource):
     """A result of a model that is to be confirmed is outdated, or another one took its place."""
 
     status = 409
+
+
+class NoResult(BadResource):
+    """A run that failed is to be confirmed or amended: there is nothing that a person could agree to."""
+
+    status = 422
 
 
 class TooManyIndexRows(BadResource):

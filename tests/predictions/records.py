@@ -7,6 +7,7 @@ from typing import Any
 
 from fhir_bridge.plugins import Predictor
 from fhir_bridge.predictions import PatientRecord, PredictorSettings
+from fhir_bridge.predictions.death import refusal_of_death
 
 LOINC = "http://loinc.org"
 SNOMED = "http://snomed.info/sct"
@@ -111,5 +112,8 @@ def record(*resources: dict[str, Any], age: int = 50, sex: str = "male") -> Pati
 
 def answer(predictor: Predictor, of: PatientRecord, settings: PredictorSettings) -> Any:
     """What a predictor says of one patient, in this process."""
+    dead = refusal_of_death(predictor, of)
+    if dead is not None:
+        return dead
     (result,) = predictor.predict([of], settings)
     return result

@@ -244,7 +244,8 @@ def test_a_row_has_the_version_that_was_current_then_whatever_was_corrected_or_d
             (then, later) = [row async for row in rows_of(store, path, account)]
             assert (then.values["systolic"], then.values["smokes"]) == (137, 0)
             assert then.references["systolic"] == ["Observation/85354-9-0/_history/1"]
-            assert (later.values["systolic"], later.values["smokes"]) == (195, None)
+            assert (later.values["systolic"], later.values["smokes"]) == (195, 0)
+            assert (then.filled, later.filled) == (set(), {"smokes"})
             assert later.references["systolic"] == ["Observation/85354-9-0/_history/3"]
             assert dict(account.left_out) == {"the patient was not known yet": 1}
 

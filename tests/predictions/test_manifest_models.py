@@ -453,6 +453,17 @@ def test_an_ecg_is_read_in_millivolt_at_the_models_rate_or_refused(tmp_path: Pat
             features_of(path, record(bad))
 
 
+def test_what_is_faster_than_the_models_rate_is_averaged_and_no_slower_wave(tmp_path: Path) -> None:
+    """Each second sample of a wave of 250 Hz would be a straight line at its top, or at its bottom."""
+    path = with_inputs(tmp_path, SIGNAL)
+    fast = [0.0, *[1000.0, -1000.0] * 4]
+    read = features_of(path, record(ecg(fast)))["ecg"].values
+    assert max(map(abs, read[1:3])) < 0.01
+    five = with_inputs(tmp_path / "five", SIGNAL | {"hz": 100, "samples": 3})
+    pulse = [0.0] * 5 + [1000.0] + [0.0] * 7
+    assert features_of(five, record(ecg(pulse)))["ecg"].values == pytest.approx([0, 0.4, 0] * 2)
+
+
 def test_views_conditions_variants_and_texts_are_inputs(tmp_path: Path) -> None:
     view = {
         "resourceType": "ViewDefinition",

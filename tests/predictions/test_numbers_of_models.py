@@ -144,6 +144,6 @@ def test_columns_have_their_types_whatever_the_rows_hold(ward: Ward) -> None:
     schema = parquet.read_schema(ward.site.parent / "out0" / "rows.parquet")
     assert {name: str(schema.field(name).type) for name in schema.names} == {
         **{"patient": "string", "as_of": "timestamp[us, tz=UTC]", "split": "string", "item": "double"},
-        "item_reference": "list<element: string>",
+        **{"item_filled": "bool", "item_reference": "list<element: string>"},
         **{"outcome_died": "double", "outcome_died_days": "double", "outcome_died_censored": "string"},
     }

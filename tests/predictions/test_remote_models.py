@@ -93,6 +93,13 @@ class Stand(BaseHTTPRequestHandler):
             answer["model_name"] = "another"
         if mode == "twice":
             answer["outputs"].append(output | {"data": [0.5] * rows})
+        if mode == "of another":
+            answer["id"] = "another"
+        if mode == "of this":
+            answer["id"] = body["id"]
+        if mode == "doubled key":
+            text = json.dumps(answer)
+            return self._say(200, text.replace('"data": ', '"data": [0.5], "data": ', 1).encode())
         if mode == "text":
             return self._say(200, b"<html>")
         if mode == "refuses":
@@ -146,6 +153,9 @@ def test_a_patient_is_asked_about_as_with_the_same_model_here(address: str, tmp_
         [100 * risk(60, 150, 0), 100 * risk(40, 120, 0)], abs=0.06
     )
     assert [path for path, _ in Stand.asked] == ["/v2/models/m/versions/3/infer"]
+    Stand.mode = "of this"
+    RemoteModel(block(address)).run([of(1)], ["risk"])
+    assert len({body["id"] for _, body in Stand.asked}) == 2
 
 
 def test_a_batch_is_cut_to_the_servers_size_and_put_together_again(address: str) -> None:
@@ -210,6 +220,8 @@ BAD = {
     "version": "another version",
     "text": "JSON",
     "another": "another model",
+    "of another": "another request",
+    "doubled key": "one key twice",
     "twice": "the output risk twice",
     "not a number": "JSON",
     "ends": "does not answer",
@@ -220,9 +232,7 @@ BAD = {
 def test_an_answer_that_can_not_be_used_is_a_failure_with_its_reason(mode: str, address: str) -> None:
     Stand.mode = mode
     with pytest.raises(ModelFailure, match=BAD[mode]):
-        RemoteModel(block(address, attempts=1, seconds=5 if mode == "endless" else 0.5)).run(
-            [of(2)], ["risk"]
-        )
+        RemoteModel(block(address, attempts=1, seconds=0.5 if mode == "hangs" else 30)).run([of(2)], ["risk"])
 
 
 def test_after_failures_in_a_row_the_server_is_left_alone_for_a_while(address: str) -> None:
@@ -248,14 +258,13 @@ def test_nothing_is_sent_to_an_address_that_the_site_does_not_list(
     assert Stand.asked == []
 
 
-@pytest.mark.parametrize("mode", ["good", "hangs", "not a number", "ends", "integers"])
+@pytest.mark.parametrize("mode", ["good", "hangs", "not a number", "ends", "integers", "doubled key"])
 def test_whatever_a_server_answers_is_a_recorded_run(
     mode: str, address: str, tmp_path: Path, fresh_database_url: str
 ) -> None:
     """A failed run is an Observation that says why, and what it was about; no answer of another shape gets through."""
-    remote = {"url": address, "model": "m", "version": "3", "seconds": 0.5, "attempts": 1}
-    if mode == "endless":
-        remote["seconds"] = 5
+    seconds = 0.5 if mode == "hangs" else 9
+    remote = {"url": address, "model": "m", "version": "3", "seconds": seconds, "attempts": 1}
     model = ManifestPredictor(write(tmp_path, manifest(model=remote), None))
     settings = {"predictions": {model.name: {"enabled": True}}}
     Stand.mode = mode

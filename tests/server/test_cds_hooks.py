@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -27,7 +28,7 @@ from fhir_bridge.server.cds import cards as card_makers
 from fhir_bridge.server.cds import routes
 from fhir_bridge.storage.cards import SILENT_DAYS
 from fhir_bridge.storage.model_versions import ModelVersions
-from tests.patience import until
+from tests.patience import PATIENCE, until
 from tests.predictions.clinic import pressure, records
 from tests.predictions.made_models import manifest
 from tests.predictions.made_models import write as write_model
@@ -57,6 +58,7 @@ def served(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         {"name": "pregnancy", "type": "condition", "codes": ["icd10|O80*"], "absent": 0}
     )
     document["output"]["thresholds"][1]["at_least"] = 40
+    document["explain"] = True
     write_model(folder / "own", document)
     (folder / "site.yaml").write_text(SITE)
     plugins = bare_plugins()
@@ -392,6 +394,66 @@ def test_a_time_out_or_a_defect_gives_no_cards_and_no_error(
         assert cards(served, p) == []
     monkeypatch.undo()
     assert len(cards(served, p)) == 1  # what was not given was not shown
+
+
+def test_a_model_that_is_slow_to_read_holds_up_no_answer(
+    served: Hospital, p: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on, found = threading.Event(), card_makers.find_predictor
+
+    def slow(*of: Any) -> Any:
+        go_on.wait(PATIENCE)
+        return found(*of)
+
+    monkeypatch.setattr(card_makers, "find_predictor", slow)
+    monkeypatch.setattr(served.services.settings, "cds_seconds", 1)
+    assert cards(served, p) == []
+    assert not go_on.is_set()
+    go_on.set()
+    until(lambda: not card_makers._under_way, "the model is through")
+    monkeypatch.undo()
+    assert len(cards(served, p)) == 1
+
+
+def test_a_slow_check_of_the_token_holds_up_no_answer(
+    served: Hospital, p: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def slow(*_: Any) -> Any:
+        await asyncio.sleep(PATIENCE)
+
+    monkeypatch.setattr(routes, "ehr_of", slow)
+    monkeypatch.setattr(served.services.settings, "cds_seconds", 0.1)
+    assert cards(served, p) == []
+
+
+def test_the_log_says_that_a_client_may_run_nothing(
+    served: Hospital, p: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    card_makers._refused.clear()
+    for _ in range(2):
+        assert cards(served, p, iss="reader") == []
+    lines = [record.getMessage() for record in caplog.records if "not run for cards" in record.getMessage()]
+    text = (
+        "own-risk is not run for cards of client reader: running a model needs a grant to create Observations"
+    )
+    assert lines == [text]
+
+
+def test_an_amended_result_is_told_from_the_models_own(served: Hospital, p: str) -> None:
+    (card,) = cards(served, p)
+    (item,) = served.run(served.services.store.results.of_patient, p)
+    headers = served.token("user/*.cruds")
+    for values in (
+        {"decision": "amend", "value": "90", "category": "high", "reason": "family"},
+        {"decision": "confirm"},
+    ):
+        answer = served.http.post(f"/fhir/Observation/{item.id}/$review", params=values, headers=headers)
+        assert (answer.status_code, answer.json()["status"]) == (200, "amended")
+        (changed,) = cards(served, p, user=f"Practitioner/{values['decision']}")
+        own_value = card["summary"].removeprefix("Own 5-year risk: ")
+        assert f"A person amended this value; the model's own is {own_value}" in changed["detail"]
+        assert "Contributions (" in card["detail"]
+        assert "Contributions (" not in changed["detail"]
 
 
 def test_what_is_remembered_as_shown_is_given_however_long_remembering_takes(

@@ -533,7 +533,16 @@ class TestPages:
             part(page(served, f"/patients/{p}"), "predictions")
         )
         results = find(served, "Observation", ("_security", "AIAST"), ("patient", p))
-        assert sum(short(result).endswith(" failed") for result in results) == 1
+        (failed,) = [result for result in results if short(result).endswith(" failed")]
+        # There is nothing to agree to, and nothing decided.
+        shown = part(page(served, f"/patients/{p}"), "predictions")
+        assert (">Confirm</button>" in shown, "Decided by" in shown) == (False, False)
+        for values in ({"decision": "confirm"}, {"decision": "amend", "category": "high", "reason": "so"}):
+            answer = call(served, f"Observation/{failed['id']}/$review", **values)
+            assert (answer.status_code, "the run failed" in answer.text) == (422, True)
+        assert read(served, "Observation", failed["id"])["status"] == "preliminary"
+        # Its inputs are called as the model calls them, so that no drift is of another name.
+        assert [item["display"] for item in failed["derivedFrom"]] == ["smokes", "systolic"]
 
     def test_a_clinician_reviews_and_runs_on_the_page_and_a_forged_form_does_nothing(
         self, served: Hospital, p: str

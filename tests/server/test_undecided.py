@@ -9,7 +9,7 @@ import pytest
 from fhir_bridge.predictions import plugin as predictions
 from fhir_bridge.server import Settings, create_app
 from tests.predictions.clinic import of_patient, records
-from tests.predictions.records import condition
+from tests.predictions.records import LOINC, condition, variant
 from tests.server.conftest import Hospital, bare_plugins, furnish, running
 from tests.server.test_cds_hooks import KEY, cards
 from tests.server.test_model_lifecycle import predict
@@ -42,6 +42,23 @@ def served(database_url: str, tmp_path_factory: pytest.TempPathFactory) -> Itera
         yield hospital
 
 
+def test_a_variant_that_decides_nothing_is_not_folded(served: Hospital) -> None:
+    name = "uncertain"
+    found, classified = variant("LDLR", "p.Gly592Glu", "LA26333-7")
+    source = {"coding": [{"system": LOINC, "code": "LA6683-2"}]}
+    found["component"] += [
+        *classified["component"],
+        {"code": {"coding": [{"system": LOINC, "code": "48002-0"}]}, "valueCodeableConcept": source},
+    ]
+    resources = [own(item, name) for item in (*records(), of_patient(found))]
+    served.run(served.services.store.load, resources, adapter="test")
+    predict(served, name, "score2")
+    shown = part(page(served, f"/patients/{name}"), "predictions")
+    text = "of uncertain significance, which decides nothing"
+    assert text in shown.partition("<details")[0]
+    assert shown.count(text) == 1
+
+
 @pytest.mark.parametrize("known", [True, False])
 def test_it_is_not_folded(served: Hospital, known: bool) -> None:
     name = f"undecided{known}".lower()
@@ -55,6 +72,6 @@ def test_it_is_not_folded(served: Hospital, known: bool) -> None:
     open_part = shown.partition("<details")[0]
     assert (TEXT in open_part) is not known
     (card,) = cards(served, name)
-    assert ("not all diagnoses decided" in card["summary"]) is not known
+    assert ("not all decided" in card["summary"]) is not known
     assert card["detail"].startswith(f"- **{TEXT}") is not known
     assert known or card["indicator"] == "warning"

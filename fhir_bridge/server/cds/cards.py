@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
-from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.fhir.canonical import BASE
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions import PredictionError, PredictionRun, find_predictor, predict_together
@@ -18,6 +17,7 @@ from fhir_bridge.predictions.changes import outdated_models
 from fhir_bridge.predictions.operation import check_may_predict
 from fhir_bridge.predictions.overtaken import overtaken_standings
 from fhir_bridge.predictions.record import codings
+from fhir_bridge.predictions.resources import EXPLAINING
 from fhir_bridge.predictions.reviewing import OPEN
 from fhir_bridge.predictions.site import site_settings
 from fhir_bridge.predictions.values import UNDECIDED
@@ -180,7 +180,7 @@ async def _run(
 
     async def run() -> None:
         try:
-            await _predict(services, ehr.access, new, patient, site, seconds * _TOGETHER, through)
+            await _predict(services, ehr, new, patient, site, seconds * _TOGETHER, through)
         finally:
             through(new)
 
@@ -195,7 +195,7 @@ async def _run(
 
 async def _predict(
     services: Services,
-    access: AccessFilter,
+    ehr: Ehr,
     models: Sequence[str],
     patient: str,
     site: str | None,
@@ -203,21 +203,35 @@ async def _predict(
     through: Callable[[Sequence[str]], object],
 ) -> None:
     """Run models; seconds, through: see `predict_together`."""
+    try:
+        # In a thread: reading and hashing a model's files would hold up the end of the call's time.
+        runs = await asyncio.to_thread(_runs, services, ehr, models, site)
+        await predict_together(services.store, runs, patient, ehr.access, seconds=seconds, on_done=through)
+    except Exception as error:  # noqa: BLE001 - nobody waits for it, and the others' cards are due
+        _log.warning("a model was not run for a card: %s", type(error).__name__)
+
+
+def _runs(services: Services, ehr: Ehr, models: Sequence[str], site: str | None) -> list[PredictionRun]:
+    """Of the models that can be run, and that this client may run."""
     settings, key = site_settings(site)
     runs = []
     for model in models:
         try:
             predictor = find_predictor(model, settings.parameters)
-            check_may_predict(access, predictor)
+            check_may_predict(ehr.access, predictor)
             runs.append(PredictionRun(predictor, settings.parameters, key, services.store))
-        except Forbidden:
-            continue  # this client may look at results, and not make any
+        except Forbidden as error:  # this client may look at results, and not make any
+            if (ehr.id, model) not in _refused and len(_refused) < _MOST_REFUSED:
+                _refused.add((ehr.id, model))
+                _log.warning("%s is not run for cards of client %s: %s", model, ehr.id, error)
         except (PredictionError, StorageError) as error:
             _log.warning("%s was not run for a card: %s", model, type(error).__name__)
-    try:
-        await predict_together(services.store, runs, patient, access, seconds=seconds, on_done=through)
-    except Exception as error:  # noqa: BLE001 - nobody waits for it, and the others' cards are due
-        _log.warning("a model was not run for a card: %s", type(error).__name__)
+    return runs
+
+
+_MOST_REFUSED: Final = 1000
+_refused: set[tuple[str, str]] = set()
+"""Client and model that the log has already: each once, not with each call."""
 
 
 async def _links(services: Services, patient: str) -> list[dict[str, Any]]:
@@ -252,7 +266,7 @@ def _card(
         value = value_text(dict(observation))
         summary = f"{title}: {value}" + (f", {category.lower()}" if category else "")
         if _undecided(observation):
-            summary += ", not all diagnoses decided"
+            summary += ", not all decided"
     if before is not None and item.stated.endswith("|current"):
         summary += " (changed)"
     grave = (code in _GRAVE or bool(_undecided(observation))) and item.stated.endswith("|current")
@@ -287,6 +301,15 @@ def _undecided(observation: Mapping[str, Any]) -> list[str]:
     return [note for note in _notes(observation) if note.startswith(UNDECIDED)]
 
 
+def _own_value(observation: Mapping[str, Any]) -> str:
+    """The model's own value, where a person put another one in its place; with its category."""
+    for component in observation.get("component", ()):
+        if any(code == "model-value" for _, code in codings(component.get("code"))):
+            category = concept_text(next(iter(component.get("interpretation", ())), {}))
+            return ", ".join(text for text in (value_text(dict(component)), category.lower()) if text)
+    return ""
+
+
 def _detail(observation: Mapping[str, Any], outdated: str) -> str:
     """Markdown: what always has to be seen beside a result."""
     lines = [f"**{outdated}**"] if outdated else []
@@ -302,7 +325,12 @@ def _detail(observation: Mapping[str, Any], outdated: str) -> str:
         elif ids & {"population", "guideline"}:
             lines.append(f"{concept_text(component['code'])}: {component.get('valueString', '')}")
     lines[:0] = [f"**{note}**" for note in _undecided(observation)]
-    lines += [note for note in _notes(observation) if not note.startswith(UNDECIDED)][:8]
+    notes = [note for note in _notes(observation) if not note.startswith(UNDECIDED)]
+    if own := _own_value(observation):
+        lines.append(f"A person amended this value; the model's own is {own}")
+        # What explains the model's value explains no other.
+        notes = [note for note in notes if not note.startswith(EXPLAINING)]
+    lines += notes[:8]
     if observation.get("effectiveDateTime"):
         lines.append(f"Data as of {str(observation['effectiveDateTime'])[:10]}")
     reviewed = observation.get("status") in ("final", "amended")

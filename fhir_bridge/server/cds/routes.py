@@ -74,9 +74,15 @@ async def call(request: Request) -> Response:
     if name not in SERVICES:
         return _refused(404, "there is no such service")
     services = services_of(request)
+    # Of the whole call: what authenticates it is slow as well where the server has just started.
+    begin = asyncio.get_running_loop().time()
+    limit = begin + services.settings.cds_seconds
     try:
-        ehr = await ehr_of(request, services, f"{services.settings.root}/cds-services/{name}")
-        asked = read_request(await _body(request), SERVICES[name][0])
+        async with asyncio.timeout_at(limit):
+            ehr = await ehr_of(request, services, f"{services.settings.root}/cds-services/{name}")
+            asked = read_request(await _body(request), SERVICES[name][0])
+    except TimeoutError:
+        return JSONResponse(_NO_CARDS, headers=_NO_STORE)
     except OAuthError as error:
         return _refused(error.status, error.description)
     except Refusal as refusal:
@@ -84,8 +90,9 @@ async def call(request: Request) -> Response:
     except RequestError as error:
         return _refused(400, str(error))
     try:
-        async with asyncio.timeout(services.settings.cds_seconds):
-            patient, cards, kept = await _cards(request, services, ehr, asked)
+        async with asyncio.timeout_at(limit):
+            end = begin + services.settings.cds_seconds * SHARE
+            patient, cards, kept = await _cards(request, services, ehr, asked, end)
         # After it: what is remembered as shown is given, and what came too late is not remembered.
         await Cards(services.store.pool).shown(ehr.id, asked.person, patient, kept)
         return JSONResponse({"cards": cards}, headers=_NO_STORE)
@@ -100,10 +107,9 @@ _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 
 async def _cards(
-    request: Request, services: Services, ehr: Ehr, asked: HookRequest
+    request: Request, services: Services, ehr: Ehr, asked: HookRequest, end: float
 ) -> tuple[str, list[dict[str, Any]], list[Card]]:
-    """The patient here, the cards, and what is to be remembered of them."""
-    end = asyncio.get_running_loop().time() + services.settings.cds_seconds * SHARE
+    """The patient here, the cards, and what is to be remembered of them; end: see `cards_for`."""
     if asked.hook == "order-sign" and not asked.orders:
         return "", [], []
     patient = await patient_of(services, asked, ehr.access)

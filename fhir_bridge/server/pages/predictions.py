@@ -16,7 +16,7 @@ from fhir_bridge.fhir.canonical import PREDICTION_CODES
 from fhir_bridge.fhir.serialization import loads_exact
 from fhir_bridge.predictions.record import codings
 from fhir_bridge.predictions.resources import MODELS
-from fhir_bridge.predictions.values import UNDECIDED
+from fhir_bridge.predictions.values import MENTIONED, UNDECIDED
 from fhir_bridge.server.pages.reading import (
     concept_text,
     is_prediction,
@@ -111,6 +111,7 @@ class PredictionView:
         elsewhere: no model of this server wrote it: what it says was checked by nothing here.
         trend: drawing of all results that count or counted; empty where there is one alone.
         undecided: of the notes, what has to be seen beside the value.
+        mentioned: of the notes, what has to be seen and decided nothing.
     """
 
     id: str
@@ -140,6 +141,7 @@ class PredictionView:
     elsewhere: bool
     trend: Markup
     undecided: tuple[str, ...]
+    mentioned: tuple[str, ...]
     notes: tuple[str, ...]
     earlier: tuple[Earlier, ...]
 
@@ -278,6 +280,7 @@ def predictions_of(
                 bars=(),
                 facts=(),
                 undecided=(),
+                mentioned=(),
                 notes=(),
                 earlier=earlier,
             )
@@ -355,7 +358,7 @@ def _view(
         category=concept_text(category),
         category_code=next((code for _, code in codings(category)), ""),
         refused=_plain(refused),
-        modality=value_text(deciding),
+        modality="" if has_failed(resource) else value_text(deciding),
         modality_code=next((code for _, code in codings(deciding.get("valueCodeableConcept"))), ""),
         status=str(resource.get("status", "")),
         effective=time_of(resource),
@@ -364,7 +367,12 @@ def _view(
         inputs=tuple(_input(item, by_reference) for item in references if _is_input(item)),
         bars=_bars(contributions),
         undecided=tuple(note for note in notes if note.startswith(UNDECIDED)),
-        notes=tuple(note for note in notes if note not in repeated and not note.startswith(UNDECIDED)),
+        mentioned=tuple(note for note in notes if MENTIONED in note),
+        notes=tuple(
+            note
+            for note in notes
+            if note not in repeated and not note.startswith(UNDECIDED) and MENTIONED not in note
+        ),
         earlier=tuple(_earlier(item) for item in results[1:]),
     )
 
