@@ -48,6 +48,10 @@ def test_texts_that_are_all_vaccines_say_what_was_given(tmp_path: Path) -> None:
     assert dose["vaccineCode"]["coding"][0]["system"] == "http://hl7.org/fhir/sid/cvx"
     assert dose["occurrenceDateTime"] == "2009-01-20"
     assert "CODE: are these codes of CVX" in mapping
+    diseases = "1,Varicella 2,Hepatitis_B 3,Influenza 4,Rabies 5,Tetanus 6,Hepatitis_A".split()
+    rows = "".join(f"2009-01-2{n},P{n % 3},{cell.replace('_', ' ')}\n" for n, cell in enumerate(diseases))
+    _, made, _ = converted(tmp_path, f"DATE,PATIENT,CODE,DESCRIPTION\n{rows}", "notified.csv")
+    assert not of(made, "Immunization")
 
 
 def test_a_comma_may_stand_between_day_and_time(tmp_path: Path) -> None:

@@ -58,7 +58,9 @@ _VACCINE: Final = re.compile(
     r"\b(vaccin\w*|mmrv?|dtap|dtp|tdap|td|tetanus\w*|ipv|opv|hib|hpv|varicella|zoster|rotavirus|mening\w*|pneumoco\w*|pcv ?\d*|ppsv ?\d*|"
     r"hep(atitis)? ?[ab]|influenza|bcg|rabies|typhoid|yellow fever|(c19|covid)\w*)\b"
 )
-"""Words for vaccines, in small letters."""
+"""Words for vaccines, of which many are those for what they are against, in small letters."""
+_SURELY: Final = re.compile(r"\b(vaccin\w*|mmrv?|dtap|dtp|tdap|ipv|opv|hib|pcv ?\d*|ppsv ?\d*)\b")
+"""Of these, those that are no diseases."""
 _MOSTLY: Final = 0.8
 
 
@@ -68,7 +70,8 @@ def vaccines(sample: Sample, guesses: list[Guess]) -> None:
         return
     for guess in of_roles(guesses, "display", "text", "category"):
         texts = {value.casefold() for value in sample.values(sample.columns.index(guess.column))}
-        if len(texts) > _SEVERAL and share([*texts], _VACCINE.search) >= _MOSTLY:
+        sure = sum(1 for text in texts if _SURELY.search(text)) >= _ENOUGH
+        if sure and len(texts) > _SEVERAL and share([*texts], _VACCINE.search) >= _MOSTLY:
             guess.role, guess.questions = "vaccine", []
             guess.evidence.append("its cells are names of vaccines")
             return
