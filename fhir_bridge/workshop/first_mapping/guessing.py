@@ -50,7 +50,7 @@ _TESTS: Final = (
 _OPEN: Final = "tells day from month"
 
 
-_DAY_OR_MONTH: Final = re.compile(r"(dd?|MM?)/(dd?|MM?)/")
+_DAY_OR_MONTH: Final = re.compile(r"(dd?|MM?)([/-])(dd?|MM?)\2")
 
 
 def _order_of_days(sample: Sample, guesses: list[Guess]) -> None:

@@ -14,7 +14,7 @@ from fhir_bridge.workshop.first_mapping.spans import concepts_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import share
 
-__all__ = ["codes_of_medicines", "names_drug", "numbers_of_medicines"]
+__all__ = ["codes_of_medicines", "names_drug", "numbers_of_medicines", "vaccines"]
 
 _SEVERAL: Final = 3
 """From so many values it is no accident that each has one of another column."""
@@ -54,6 +54,29 @@ def names_drug(guess: Guess) -> bool:
 
 _BESIDE: Final = frozenset("ingredient drug flag dose status end start".split())
 """What the name of a column may say beside a drug."""
+_VACCINE: Final = re.compile(
+    r"\b(vaccin\w*|mmrv?|dtap|dtp|tdap|td|tetanus\w*|ipv|opv|hib|hpv|varicella|zoster|rotavirus|mening\w*|pneumoco\w*|pcv ?\d*|ppsv ?\d*|"
+    r"hep(atitis)? ?[ab]|influenza|bcg|rabies|typhoid|yellow fever|(c19|covid)\w*)\b"
+)
+"""Words for vaccines, of which many are those for what they are against, in small letters."""
+_SURELY: Final = re.compile(r"\b(vaccin\w*|mmrv?|dtap|dtp|tdap|ipv|opv|hib|pcv ?\d*|ppsv ?\d*)\b")
+"""Of these, those that are no diseases."""
+_MOSTLY: Final = 0.8
+
+
+def vaccines(sample: Sample, guesses: list[Guess]) -> None:
+    """A column of texts that are all names of vaccines, in a table of nothing else, says which was given."""
+    if any(g.role in ("vaccine", "drug", "value", "test", "diagnosis", "organism") for g in guesses):
+        return
+    for guess in of_roles(guesses, "display", "text", "category"):
+        texts = {value.casefold() for value in sample.values(sample.columns.index(guess.column))}
+        sure = sum(1 for text in texts if _SURELY.search(text)) >= _ENOUGH
+        if sure and len(texts) > _SEVERAL and share([*texts], _VACCINE.search) >= _MOSTLY:
+            guess.role, guess.questions = "vaccine", []
+            guess.evidence.append("its cells are names of vaccines")
+            return
+
+
 _OF_MEDICATION: Final = frozenset(
     "sig dose refills frequency prn quantity route duration administered dispensed strength".split()
 )

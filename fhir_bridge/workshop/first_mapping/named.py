@@ -164,7 +164,7 @@ def as_stage(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
         return False
     if fits and fits[0][0] >= _WHOLE and fits[0][1] not in ("patient-id", "status", "category", "severity"):
         return False
-    if fits and fits[0][1] == "patient-id" and " " in tokens(guess.name):
+    if fits and fits[0][1] == "patient-id" and re.search(r"[a-z]{2} ", tokens(guess.name)):
         return False  # `PAT1` in `patient_id`
     guess.role, guess.measure = "category", True
     guess.evidence.append("values are stages or grades of tumours")

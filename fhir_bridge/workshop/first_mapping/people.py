@@ -85,7 +85,8 @@ def patients(sample: Sample, guesses: list[Guess]) -> None:
         _without_number(sample, guesses)
         return
     rows = len(sample.rows)
-    first = max(candidates, key=lambda g: (g.filled, _is_plain(g), not g.system, -guesses.index(g)))
+    whole = [g for g in candidates if not any(_is_within(sample, g, other) for other in candidates)]
+    first = max(whole or candidates, key=lambda g: (g.filled, _is_plain(g), not g.system, -guesses.index(g)))
     for other in candidates:
         if other is first:
             continue
@@ -99,6 +100,26 @@ def patients(sample: Sample, guesses: list[Guess]) -> None:
                 )
         else:
             other.role = "event-id" if other.distinct == other.filled == rows else "id"
+
+
+_RECORD: Final = re.compile(
+    r"((id|no|nr|num|cod) )?(historia( clinica)?|record|file|chart|dossier|expediente|prontuario|folio|cartella|processo)( (id|no|nr|num))?"
+)
+"""Names of numbers of a record: a patient's, or one that is begun at each visit."""
+_RECUR: Final = 2
+
+
+def _is_within(sample: Sample, guess: Guess, other: Guess) -> bool:
+    """Whether another number of patients stays where the record's changes: a record of which one patient has several."""
+    if other is guess or other.system or other.filled < guess.filled or other.distinct < _RECUR:
+        return False
+    if not _RECORD.fullmatch(tokens(guess.name)) or _RECORD.fullmatch(tokens(other.name)):
+        return False
+    return (
+        guess.distinct > other.distinct
+        and depends_on(sample, other, guess)
+        and not depends_on(sample, guess, other)
+    )
 
 
 def _is_plain(guess: Guess) -> bool:

@@ -29,7 +29,7 @@ from fhir_bridge.workshop.first_mapping.codes import (
 )  # fmt: skip
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
-from fhir_bridge.workshop.first_mapping.medicines import codes_of_medicines, numbers_of_medicines
+from fhir_bridge.workshop.first_mapping.medicines import codes_of_medicines, numbers_of_medicines, vaccines
 from fhir_bridge.workshop.first_mapping.nobody import kinds_of_cover, nobody
 from fhir_bridge.workshop.first_mapping.pairs import codes_of_names, codes_of_things
 from fhir_bridge.workshop.first_mapping.people import (
@@ -67,6 +67,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
         for number, guess in enumerate(guesses):
             _thousands(guess, sample.values(number))
     _words_for_nothing(sample, guesses)
+    vaccines(sample, guesses)
     _numbering_codes(sample, guesses)
     _codes_by_number(sample, guesses)
     _beside_declared(sample, guesses)
@@ -136,10 +137,17 @@ def _words_for_nothing(sample: Sample, guesses: list[Guess]) -> None:
         )
 
 
+_DIGITS: Final = 3
+"""So long codes of vaccines are at most."""
+
+
 def _numbering_codes(sample: Sample, guesses: list[Guess]) -> None:
     """Codes of no known system that no row shares with another are numbers of the rows."""
     rows = len(sample.rows)
+    given = of_roles(guesses, "vaccine")
     for guess in of_roles(guesses, "code"):
+        if given and all(len(value) <= _DIGITS for value in cells_of(sample, guess)):
+            continue  # codes of vaccines, each of which the sample happens to have once
         if not guess.system and guess.distinct == guess.filled == rows > 5:
             guess.role = "event-id"
             guess.evidence.append("each row has its own")
@@ -254,7 +262,7 @@ def _codes(sample: Sample, guesses: list[Guess]) -> None:
                 if depends_on(sample, text, code, blanks=False)
                 else f"nearly one text for each code of {code.column}"
             )
-        if not code.system and not code.subject:
+        if not code.system and code.subject in ("", "vaccine"):
             taken = {other.system for other in guesses if other is not code and other.of == code.of}
             _system_by_context(sample, code, text, taken)
         if code.system == ICD10:

@@ -8,6 +8,7 @@ from typing import Final
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.selecting import first_of
 from fhir_bridge.workshop.first_mapping.table import Sample
+from fhir_bridge.workshop.first_mapping.values import LOINC
 
 __all__ = ["repeats"]
 
@@ -19,6 +20,7 @@ _LEAST: Final = 3
 def repeats(sample: Sample, guesses: list[Guess]) -> None:
     """Note which columns have the cells of another one of the same role, or are of no role of their own."""
     _results(sample, guesses)
+    _codes_of_measures(sample, guesses)
     for number, guess in enumerate(guesses):
         if guess.role in ("empty", "again") or guess.distinct < _LEAST:
             continue
@@ -71,6 +73,20 @@ def _results(sample: Sample, guesses: list[Guess]) -> None:
             for other in guesses:
                 if other.of == guess.column:
                     other.of = value.column
+
+
+def _codes_of_measures(sample: Sample, guesses: list[Guess]) -> None:
+    """A column of one LOINC code in every row, which is what another column measures."""
+    measured = {
+        g.coding[1]: g for g in guesses if g.measure and g.coding is not None and g.coding[0] == LOINC
+    }
+    for number, guess in enumerate(guesses):
+        if guess.role != "code" or guess.system != LOINC or guess.distinct != 1 or guess.separator:
+            continue
+        [code] = {value for value in sample.values(number) if value not in guess.missing}
+        if code in measured:
+            guess.role, guess.of, guess.questions = "again", measured[code].column, []
+            guess.evidence.append(f"its one code is that of what {guess.of} measures")
 
 
 def _same_number(written: str, number: str) -> bool:

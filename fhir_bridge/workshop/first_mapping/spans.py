@@ -95,6 +95,16 @@ def _ends(sample: Sample, guesses: list[Guess], clock: Guess) -> bool:
 
 
 def spans(guesses: list[Guess]) -> None:
+    """What pairs of dates are, of which the name of one says what the other is."""
+    if any(g.role == "admitted" and tokens(g.name).replace(" ", "") == "doa" for g in guesses):
+        for guess in of_roles(guesses, "death-date"):
+            if tokens(guess.name).replace(" ", "") == "dod" and not of_roles(guesses, "discharged"):
+                guess.role = "discharged"
+                guess.evidence.append("`D.O.D.` beside `D.O.A.`: the dates of admission and of discharge")
+    _periods(guesses)
+
+
+def _periods(guesses: list[Guess]) -> None:
     """Two dates whose names are one but for the words of a start and an end are the period of that: `Transf.-Beginn`."""
     stems: dict[str, dict[str, Guess]] = {}
     for guess in guesses:

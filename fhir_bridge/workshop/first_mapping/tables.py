@@ -224,6 +224,8 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     own = visit is not None and visit.distinct == visit.filled == len(sample.rows) > 3
     dated = bool(roles & {"date", "start", "collected", "scheduled"})
     about = roles & _ABOUT_VISITS
+    if {"test", "ordered"} <= roles:
+        own = False  # an examination that was asked for, whatever visit it has
     if own and "Encounter" in votes and (dated or len(about) > 1) and not many_measures(guesses):
         others = roles & {"performed", "procedure", "test", "diagnosed"} or main_code(guesses) is not None
         vote(

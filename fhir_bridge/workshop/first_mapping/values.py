@@ -49,11 +49,11 @@ _ISO: Final = re.compile(
 _COMPACT: Final = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?P<time>\d{4}(\d\d)?)?\Z")
 _PARTED: Final = re.compile(
     r"(?P<a>\d{1,2})(?P<s>[./-])(?P<b>\d{1,2})(?P=s)(?P<y>\d{4}|\d\d)"
-    r"(?P<time>[ T]+(?P<h>\d{1,2})(?P<c>[:h])(?P<m>\d\d)(?P<sec>:\d\d)?(?P<half> ?[AaPp][Mm])?)?\Z"
+    r"(?P<time>(?P<comma>,?)[ T]+(?P<h>\d{1,2})(?P<c>[:h])(?P<m>\d\d)(?P<sec>:\d\d)?(?P<half> ?[AaPp][Mm])?)?\Z"
 )
 _NAMED: Final = re.compile(
     r"(?P<d>\d{1,2})(?P<s>[-/ ]|\. ?|)(?P<name>[^\W\d_]{3,9}\.?)(?P<t>[-/ ]|)(?P<y>\d{4}|\d\d)"
-    r"(?P<time>[ T:]+(?P<h>\d{1,2})(?P<c>[:h])(?P<m>\d\d)(?P<sec>:\d\d)?(?P<half> ?[AaPp][Mm])?)?\Z"
+    r"(?P<time>(?P<comma>,?)[ T:]+(?P<h>\d{1,2})(?P<c>[:h])(?P<m>\d\d)(?P<sec>:\d\d)?(?P<half> ?[AaPp][Mm])?)?\Z"
 )
 _YEAR_FIRST: Final = re.compile(
     r"(?P<y>\d{4})(?P<s>[./])(?P<a>\d{1,2})(?P=s)(?P<b>\d{1,2})(?P<time> +\d{1,2}:\d\d(?P<sec>:\d\d)?)?\Z"
@@ -115,7 +115,7 @@ def _clock_form(matches: list[re.Match[str]], timed: re.Match[str]) -> str:
     hour = "HH" if all(match["h"] is None or len(match["h"]) == 2 for match in matches) else "H"
     half = f"{' ' if timed['half'].startswith(' ') else ''}a" if timed["half"] else ""
     mark = ":" if timed["c"] == ":" else f"'{timed['c']}'"
-    return f" {hour}{mark}mm{':ss' if timed['sec'] else ''}{half}"
+    return f"{timed['comma']} {hour}{mark}mm{':ss' if timed['sec'] else ''}{half}"
 
 
 def _parted(matches: list[re.Match[str]], day_first: bool | None) -> DateForm | None:

@@ -85,7 +85,9 @@ def _unnamed_number(sample: Sample, guesses: list[Guess]) -> None:
         return
     rows = len(sample.rows)
     for guess in guesses:
-        numbered = guess.role in ("id", "event-id", "account-id", "order-id") or (
+        numbered = (
+            guess.role in ("id", "event-id", "account-id", "order-id") and guess.header != "row-id"
+        ) or (
             guess.role == "number"
             and guess.whole
             and guess.low >= 1_000
