@@ -24,7 +24,7 @@ from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.kept_files import KeptFile
 
-__all__ = ["has_any", "missing_of", "options_by_kept", "variants_stored_of"]
+__all__ = ["has_any", "missing_of", "options_by_kept", "variants_of_series", "variants_stored_of"]
 
 
 async def options_by_kept(url: str, paths: Sequence[Path], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,22 +101,21 @@ def _build_of(path: Path, given: Mapping[str, Any]) -> str | None:
         return None
 
 
-async def variants_stored_of(store: Store, file: KeptFile) -> set[str]:
-    """The variants that are stored of a kept file (`Options.stored_variants`).
-
-    By it, by one of its series that is no newer, or by a person (`$pin-variants`).
-    """
-    pinned = {name for content in await store.kept_files.pinned(file) if (name := _name(loads(content)))}
-    return pinned | await _stored_by_files(store, file)
-
-
-async def _stored_by_files(store: Store, file: KeptFile) -> set[str]:
+async def variants_of_series(store: Store, file: KeptFile) -> set[str]:
+    """The variants that a kept file, or one of its series that is no newer, stores (`Options.stored_variants`)."""
     return _no_newer(await store.kept_files.stored_beside(file), _time(file))
+
+
+async def variants_stored_of(store: Store, file: KeptFile) -> list[str]:
+    """The variants of a kept file that are stored: by files of its series, and by a person (`$pin-variants`)."""
+    pinned = [loads(content) for content in await store.kept_files.pinned(file)]
+    names = {_name(content) for content in pinned if content.get("status") != "entered-in-error"} - {""}
+    return sorted(names | await variants_of_series(store, file))
 
 
 async def missing_of(store: Store, file: KeptFile) -> set[str]:
     """Variants that files of its series store which are no newer, and this file does not: it may have them."""
-    wanted = await _stored_by_files(store, file)
+    wanted = await variants_of_series(store, file)
     return wanted - {_name(loads(content)) for content in await store.kept_files.stored(file)}
 
 

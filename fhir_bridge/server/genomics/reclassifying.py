@@ -125,7 +125,7 @@ async def _read_again(
         open_release(release, file.within)
     except OptionError as error:
         return error.issue.message
-    stored = sorted(await variants_stored_of(store, file))
+    stored = await variants_stored_of(store, file)
     adapter = ReclassifyingAdapter(
         file.name, file.id, file.options, list(file.parts), stored, release.absolute()
     )

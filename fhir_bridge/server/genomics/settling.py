@@ -8,7 +8,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from fhir_bridge.adapters.genomics.kept_reading import ReclassifyingAdapter
-from fhir_bridge.adapters.genomics.kept_stored import has_any, missing_of, variants_stored_of
+from fhir_bridge.adapters.genomics.kept_stored import has_any, missing_of, variants_of_series
 from fhir_bridge.pipeline import load_again
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.blobs import Blobs
@@ -36,7 +36,7 @@ async def settle(
             missing = await missing_of(store, file)
             again = await asyncio.to_thread(_has_any, blobs, file, missing) if missing else False
             if again:
-                stored = sorted(await variants_stored_of(store, file))
+                stored = sorted(await variants_of_series(store, file))
                 adapter = ReclassifyingAdapter(file.name, file.id, file.options, list(file.parts), stored)
                 data = blobs.path(file.data)
                 try:
