@@ -39,7 +39,7 @@ def test_a_package_offers_its_own_name_though_the_module_of_this_name_was_import
     [
         (
             "import fhir_bridge.predictions.model_process",
-            ("fhir.validation", "fhir.definitions", "mapping", "pipeline"),
+            ("fhir.validation", "mapping", "pipeline"),
         ),
         (
             "from fhir_bridge.plugins import get_manager; get_manager()",

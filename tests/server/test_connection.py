@@ -142,6 +142,11 @@ def run(**more: int) -> Iterator[Running]:
         assert not running.thread.is_alive()
 
 
+@pytest.fixture(autouse=True)
+def short_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connection, "EOF_SECONDS", 0.2)
+
+
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connection, "HEAD_SECONDS", 0.5)
@@ -415,8 +420,7 @@ class TestHalfClosed:
             client.shutdown(socket.SHUT_WR)
             assert all_of(client).count(b"200 OK") == request_.count(b"HTTP/1.1")
 
-    def test_long_work_ends_all_the_same(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(connection, "EOF_SECONDS", 0.3)
+    def test_long_work_ends_all_the_same(self) -> None:
         with run() as running:
             client = running.open(b"GET /slow HTTP/1.1\r\nHost: a\r\n\r\n")
             client.shutdown(socket.SHUT_WR)

@@ -38,6 +38,7 @@ def load(folder: Path, database_url: str) -> Iterator[Any]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("FHIR_BRIDGE_DATABASE_URL", database_url)
         environment.setenv("FHIR_BRIDGE_BLOB_DIR", str(folder / "blobs"))
+        environment.setenv("COLUMNS", "300")  # messages stand in one line of the report
 
         def run(sample: str, date: str, lines: tuple[str, ...], *more: str, code: int = 0) -> str:
             path = folder / f"{sample}-{date}.vcf"
