@@ -27,7 +27,7 @@ from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.engine import prepared_run
 from fhir_bridge.pipeline.issues import CODES
 from fhir_bridge.pipeline.plan import RunRequest, Shard
-from fhir_bridge.pipeline.shard import ShardRun
+from fhir_bridge.pipeline.shard import ShardRun, ValidateMode
 from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.store_sink import count_stored, opened, record_set
 from fhir_bridge.pipeline.waiting_records import waiting_issue
@@ -97,6 +97,7 @@ class Receiver:
         url: of the database.
         site: the site file.
         mapping: name or file; None for the adapter's own.
+        validate: see `RunRequest`.
 
     Raises:
         MappingErrors, SiteError, CrosswalkError: nothing can be converted.
@@ -104,14 +105,20 @@ class Receiver:
     """
 
     def __init__(
-        self, url: str, site: Path | None = None, *, adapter: str = "hl7v2", mapping: str | None = None
+        self,
+        url: str,
+        site: Path | None = None,
+        *,
+        adapter: str = "hl7v2",
+        mapping: str | None = None,
+        validate: ValidateMode = "all",
     ) -> None:
         reader = adapters()[adapter]
         if not isinstance(reader, ReceivingAdapter):
             raise TypeError(f"the adapter {adapter} takes no messages")
         self._adapter = reader
         self._mapping = mapping or reader.choose_mapping(())
-        self._request = RunRequest(adapter, self._mapping, site, validate="all")
+        self._request = RunRequest(adapter, self._mapping, site, validate=validate)
         self.account = Account()
         self._looked = 0.0
         self._digest = ""

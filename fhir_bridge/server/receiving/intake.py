@@ -78,7 +78,9 @@ class _Worker:
     def _open(self) -> None:
         settings = self._settings
         url = database_url(settings.database_url, data_dir=settings.database_dir)
-        self._receiver = Receiver(url, settings.site, mapping=settings.hl7v2_mapping)
+        self._receiver = Receiver(
+            url, settings.site, mapping=settings.hl7v2_mapping, validate=settings.validate_messages
+        )
 
     async def call(self, function: Callable[..., T], *arguments: object) -> T:
         """What a function gives, called in the thread."""
