@@ -25,7 +25,6 @@ def excel_rows(sheet: Any, percent: set[int]) -> Iterator[tuple[int, list[Any]]]
     Raises:
         ValueError: a row or cell is outside of what a sheet can have.
     """
-    from openpyxl.utils import get_column_letter
     from openpyxl.worksheet._reader import WorkSheetParser
     from openpyxl.xml.functions import iterparse
 
@@ -46,20 +45,19 @@ def excel_rows(sheet: Any, percent: set[int]) -> Iterator[tuple[int, list[Any]]]
                 if element.tag == f"{_MAIN}sheetData":
                     rows = element
             elif element.tag == f"{_MAIN}row" and rows is not None:
-                formulas = [cell.get("r") for cell in element if cell.find(f"{_MAIN}f") is not None]
                 number, cells = parser.parse_row(element)
                 parser.row_dimensions.clear()
                 rows.clear()
                 if number > _LAST_ROW:
                     raise ValueError(f"row {number} is beyond the last that a sheet can have")
                 values: list[Any] = [None] * max((_column(cell) for cell in cells), default=0)
-                for cell in cells:
-                    values[cell["column"] - 1] = cell["value"]
-                    if cell.get("style_id") in shares and isinstance(cell["value"], int | float):
-                        percent.add(cell["column"] - 1)
-                    if formulas and cell["value"] is None:
-                        place = f"{get_column_letter(cell['column'])}{number}"
-                        values[cell["column"] - 1] = UNCALCULATED if place in formulas else None
+                for written, cell in zip(element, cells, strict=True):
+                    place, value = cell["column"] - 1, cell["value"]
+                    if value is None and written.find(f"{_MAIN}f") is not None:
+                        value = UNCALCULATED
+                    elif cell.get("style_id") in shares and isinstance(value, int | float):
+                        percent.add(place)
+                    values[place] = value
                 yield number, values
             elif element is rows:
                 return  # what comes after the rows is about how they look
@@ -69,20 +67,10 @@ def _shown_as_percent(book: Any) -> set[int]:
     """Numbers of the styles that show 0.425 as 42.5 %."""
     from openpyxl.styles.numbers import BUILTIN_FORMATS, BUILTIN_FORMATS_MAX_SIZE
 
-    results = set()
-    for number, style in enumerate(book._cell_styles):
-        place = style.numFmtId - BUILTIN_FORMATS_MAX_SIZE
-        formats = book._number_formats
-        form = (
-            BUILTIN_FORMATS.get(style.numFmtId, "")
-            if place < 0
-            else formats[place]
-            if place < len(formats)
-            else ""
-        )
-        if "%" in form:
-            results.add(number)
-    return results
+    formats = {**BUILTIN_FORMATS, **dict(enumerate(book._number_formats, BUILTIN_FORMATS_MAX_SIZE))}
+    return {
+        number for number, style in enumerate(book._cell_styles) if "%" in (formats.get(style.numFmtId) or "")
+    }
 
 
 def _column(cell: dict[str, Any]) -> int:
