@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from fhir_bridge.mapping import nearest
 from fhir_bridge.mapping.functions.times import format_problem
 from fhir_bridge.plugins import OptionError
 
-__all__ = ["Dialect", "DialectError", "check_values"]
+__all__ = ["Dialect", "DialectError", "check_values", "repeated"]
 
 _BOMS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -39,6 +39,11 @@ _ENCODINGS: Final = (
 )
 
 _NAMED: Final = {"tab": "\t", "\\t": "\t", "comma": ",", "semicolon": ";", "pipe": "|", "space": " "}
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """The names that a list has more than once."""
+    return [name for name, times in Counter(names).items() if times > 1]
 
 
 class DialectError(OptionError):
@@ -115,9 +120,10 @@ class Dialect:
             raise DialectError("group", "source.decimal and source.group are the same character")
         names = _texts(options, "names")
         for key in ("columns", "names"):
-            listed = Counter(_texts(options, key))
-            if twice := next((name for name, times in listed.items() if times > 1), None):
-                raise DialectError(key, f'source.{key} has "{twice}" more than once', "a table has each once")
+            if twice := repeated(_texts(options, key)):
+                raise DialectError(
+                    key, f'source.{key} has "{twice[0]}" more than once', "a table has each once"
+                )
         return cls(
             delimiter=_character(options, "delimiter", None),
             encoding=encoding,

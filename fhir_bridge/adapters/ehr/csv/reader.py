@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from itertools import islice
@@ -13,7 +12,7 @@ from typing import Final, TextIO, cast
 from fhir_bridge.adapters.ehr.csv.accounting import Unread
 from fhir_bridge.adapters.ehr.csv.binary import BinaryTable, BinaryTableError, is_binary
 from fhir_bridge.adapters.ehr.csv.block import RowBlock, in_blocks
-from fhir_bridge.adapters.ehr.csv.dialect import Dialect
+from fhir_bridge.adapters.ehr.csv.dialect import Dialect, repeated
 from fhir_bridge.adapters.ehr.csv.lines import RawRow, rows
 from fhir_bridge.adapters.ehr.csv.record import Row, Table, missing_columns
 from fhir_bridge.adapters.ehr.issues import new_issue
@@ -104,8 +103,7 @@ def _names(cells: list[str], where: str) -> list[str]:
         raise HeaderError(
             new_issue("FB-CSV-001", "the header holds NUL bytes: is the file UTF-16 or binary?", where)
         )
-    double = sorted(name for name, times in Counter(names).items() if times > 1)
-    if double:
+    if double := sorted(repeated(names)):
         shown = ", ".join(f'"{name}"' for name in double)
         raise HeaderError(new_issue("FB-CSV-002", f"the header has {shown} more than once", where))
     return names
