@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from fhir_bridge.adapters.ehr.fhir.earlier import as_r4
 from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.mapping import Site
 from tests.adapters.ehr.conftest import Converted, convert
@@ -84,6 +85,14 @@ def test_what_was_not_done_is_never_something_that_was(
         done.pop(name, None)
     (stored,) = converted(write, done).of(kind)
     assert stored["status"] == "completed"
+
+
+def test_a_second_reason_stays_to_be_reported() -> None:
+    stated = {"statusReason": {"text": "refused"}, "reasonNotPerformed": [{"text": "fever"}]}
+    built = as_r4(
+        {"resourceType": "Procedure", "id": "u", "status": "completed", "notPerformed": True, **stated}
+    )
+    assert {name: built[name] for name in stated} == stated
 
 
 def test_a_family_history_that_was_not_taken_is_unknown(write: Write) -> None:

@@ -105,11 +105,20 @@ def _undone(built: dict[str, Any], elements: tuple[str, ...], reason: str) -> No
             built["statusReason"] = built.pop(reason)
 
 
+def _says_why(built: dict[str, Any], reasons: Any) -> bool:
+    """Whether reasons are the one that R4 has of what was not done; where it has one already they stay."""
+    if built.get("status") != "not-done" or "statusReason" in built:
+        return False
+    if not isinstance(reasons, list) or len(reasons) != 1:
+        return False
+    built["statusReason"] = reasons[0]
+    return True
+
+
 def _procedure(built: dict[str, Any]) -> None:
     _undone(built, ("notDone", "notPerformed"), "notDoneReason")
-    given = built.get("reasonNotPerformed")
-    if built.get("status") == "not-done" and isinstance(given, list) and len(given) == 1:
-        built.setdefault("statusReason", built.pop("reasonNotPerformed")[0])
+    if _says_why(built, built.get("reasonNotPerformed")):
+        del built["reasonNotPerformed"]
 
 
 def _administration(built: dict[str, Any]) -> None:
@@ -124,8 +133,7 @@ def _immunization(built: dict[str, Any]) -> None:
     explanation = built.get("explanation")
     given = explanation.get("reasonNotGiven") if isinstance(explanation, Mapping) else None
     _undone(built, ("notGiven", "wasNotGiven"), "")
-    if built.get("status") == "not-done" and isinstance(given, list) and len(given) == 1:
-        built.setdefault("statusReason", given[0])
+    if _says_why(built, given):
         left = {name: value for name, value in built.pop("explanation").items() if name != "reasonNotGiven"}
         built |= {"explanation": left} if left else {}
 
