@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.pipeline.issues import CODES
+from fhir_bridge.pipeline.since import since_last
 from fhir_bridge.storage import RecordSet, Store
 from fhir_bridge.storage.inbox import Entry, InboxItem
 from fhir_bridge.storage.numbered_orders import (
@@ -33,8 +33,6 @@ from fhir_bridge.storage.numbered_orders import (
 __all__ = ["JoinedOrders", "join_orders", "join_orders_since"]
 
 _SINCE: Final = "numbered orders joined"
-_OVERLAP: Final = timedelta(minutes=10)
-"""How long a transaction may have taken whose changes are looked at again."""
 _ADAPTER: Final = "hl7v2"
 _UNKNOWN: Final = "FB-RUN-043"
 _MOST: Final = 1000
@@ -55,15 +53,10 @@ class JoinedOrders:
 
 async def join_orders_since(store: Store) -> JoinedOrders:
     """Join what changed since this was last done."""
-    stated = await store.setting(_SINCE)
-    since = datetime.fromisoformat(stated) if stated else datetime(1900, 1, 1, tzinfo=UTC)
-    async with store.pool.connection() as connection:
-        row = await (await connection.execute("SELECT now()")).fetchone()
-        changed = await changed_since(connection, since)
-    assert row is not None
-    joined = await _join(store, changed)
-    await store.set_setting(_SINCE, (row[0] - _OVERLAP).isoformat())
-    return joined
+    async with since_last(store, _SINCE) as since:
+        async with store.pool.connection() as connection:
+            changed = await changed_since(connection, since)
+        return await _join(store, changed)
 
 
 async def join_orders(store: Store, names: Sequence[tuple[str, str]]) -> JoinedOrders:

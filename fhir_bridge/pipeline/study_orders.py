@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.canonical import SOURCE_EXTENSION
 from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.pipeline.since import since_last
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.contributions import JOINED
 from fhir_bridge.storage.inbox import InboxItem
@@ -26,8 +27,6 @@ __all__ = ["Joined", "join_changed", "join_patients", "join_since"]
 _FITS: Final = {"PLAC": ("PLAC",), "FILL": ("FILL",), "ACSN": ("ACSN", "FILL")}
 """Kind of a study's number (table 0203) to the kinds of an order's. Fillers use their number as accession number."""
 _SINCE: Final = "study orders joined"
-_OVERLAP: Final = timedelta(minutes=10)
-"""How long a transaction may have taken whose changes are looked at again."""
 _ADAPTER: Final = "imaging"
 _AMBIGUOUS: Final = "FB-RUN-042"
 _MOST: Final = 1000
@@ -62,15 +61,10 @@ class _Number:
 
 async def join_since(store: Store) -> Joined:
     """Join what changed since this was last done."""
-    stated = await store.setting(_SINCE)
-    since = datetime.fromisoformat(stated) if stated else datetime(1900, 1, 1, tzinfo=UTC)
-    async with store.pool.connection() as connection:
-        row = await (await connection.execute("SELECT now()")).fetchone()
-        patients = await changed_since(connection, since)
-    assert row is not None
-    joined = await join_patients(store, patients)
-    await store.set_setting(_SINCE, (row[0] - _OVERLAP).isoformat())
-    return joined
+    async with since_last(store, _SINCE) as since:
+        async with store.pool.connection() as connection:
+            patients = await changed_since(connection, since)
+        return await join_patients(store, patients)
 
 
 async def join_changed(store: Store, names: Sequence[tuple[str, str]]) -> Joined:
