@@ -105,7 +105,7 @@ class AuditEvents:
         require(access, AUDIT, "s")
         matches, unknown = await self._conditions(parameters, access, codes)
         if compartment is not None:
-            matches = all_of([matches, self._within(compartment)])
+            matches = all_of([matches, await self._within(compartment)])
         count, counted = wanted_entries(parameters, count, total)
         order = _order_of(parameters)
         where = all_of([head(), matches, await self._permitted(access, "s")])
@@ -254,7 +254,7 @@ class AuditEvents:
             results.append(of_token(code, value))
         return all_of(results)
 
-    def _within(self, compartment: tuple[str, str]) -> Condition:
+    async def _within(self, compartment: tuple[str, str]) -> Condition:
         kind, identity = compartment
         try:
             codes = definitions.compartment(kind).get(AUDIT, ())
@@ -263,7 +263,7 @@ class AuditEvents:
         if not codes:
             raise BadSearch(f"no {AUDIT} is in the compartment of a {kind}")
         text = f"{kind}/{identity}"
-        return any_of([referring(naming(code, text)) for code in codes if code in REFERENCES])
+        return await self._of_events(any_of([naming(code, text) for code in codes if code in REFERENCES]))
 
     async def _conditions(
         self, parameters: Parameters, access: AccessFilter, codes: CodeSets | None
@@ -320,14 +320,17 @@ class AuditEvents:
         return negation(condition) if modifier == "not" else condition
 
     async def _referring(self, code: str, kind: str, value: str) -> Condition:
-        """Naming one of the resources. Few such events are looked up one by one: their time says which.
-
-        Else events are read in the order of time until a page is full, which would be all of them.
-        """
+        """Naming one of the resources."""
         texts = split_list(value)
         if not texts:
             raise BadSearch(f"{code}: no value")
-        named = any_of([self._naming(code, kind, text) for text in texts])
+        return await self._of_events(any_of([self._naming(code, kind, text) for text in texts]))
+
+    async def _of_events(self, named: Condition) -> Condition:
+        """Of the events that such rows of the index are of. Few are looked up one by one: their time says which.
+
+        Else events are read in the order of time until a page is full, which would be all of them.
+        """
         if named == FALSE:
             return FALSE
         moments = f"SELECT j.recorded FROM audit_index j WHERE {named.text} LIMIT {_FEW + 1:d}"  # noqa: S608

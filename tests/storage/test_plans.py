@@ -220,8 +220,8 @@ def test_what_is_about_a_person_through_others_is_found_by_index(filled: str) ->
 @pytest.mark.parametrize("access", [EVERYTHING, RESEARCH], ids=["all", "of a purpose that some deny"])
 @pytest.mark.parametrize(
     "named",
-    [("patient", "seldom"), ("entity", "Observation/once"), ("patient", "nobody")],
-    ids=lambda pair: pair[1],
+    [("patient", "seldom"), ("entity", "Observation/once"), ("patient", "nobody"), ("", "seldom")],
+    ids=lambda pair: "=".join(pair) if pair[0] else "in the compartment",
 )
 def test_the_few_events_of_a_patient_are_found_among_all(
     filled: str, access: AccessFilter, named: tuple[str, str], monkeypatch: pytest.MonkeyPatch
@@ -239,7 +239,8 @@ def test_the_few_events_of_a_patient_are_found_among_all(
                 await connection.execute("ANALYZE")
 
     async def work(store: Store) -> int:
-        return len((await store.search("AuditEvent", [named], access)).entries)
+        parameters, compartment = ([named], None) if named[0] else ([], ("Patient", named[1]))
+        return len((await store.search("AuditEvent", parameters, access, compartment=compartment)).entries)
 
     with_store(filled, fill)
     statements = _statements(monkeypatch, b"FROM audit_index")
