@@ -237,7 +237,8 @@ def _settle_kept(sources: list[str], url: str, site: Path | None) -> bool:
     samples = {name for path in paths for name in samples_of(path)}
 
     async def run() -> tuple[list[str], list[str]]:
-        async with await Store.open(url, max_size=2) as store:
+        # The load has brought the schema up to date.
+        async with await Store.open(url, migrate=False, max_size=2) as store:
             return await settle(store, await open_blobs(store, blob_folder()), url, samples, site)
 
     again, failed = asyncio.run(run())

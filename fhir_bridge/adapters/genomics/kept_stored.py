@@ -15,9 +15,9 @@ from fhir_bridge.adapters.genomics.clinvar_release import open_release, release_
 from fhir_bridge.adapters.genomics.file import Studied, VcfFile
 from fhir_bridge.adapters.genomics.kept_reading import KeptReader, KeptVcf, TooManyLines, samples_of
 from fhir_bridge.adapters.genomics.options import OptionError, Options
-from fhir_bridge.adapters.genomics.query import Interval, build_of, components, read_observation
-from fhir_bridge.adapters.genomics.reader import build_of as build_of_header
-from fhir_bridge.adapters.genomics.reader import read_header
+from fhir_bridge.adapters.genomics.query import Interval, components, read_observation
+from fhir_bridge.adapters.genomics.query import build_of as build_of_accession
+from fhir_bridge.adapters.genomics.reader import build_of, read_header
 from fhir_bridge.adapters.genomics.record import VcfRecord
 from fhir_bridge.adapters.genomics.stream import lines
 from fhir_bridge.fhir.serialization import loads
@@ -53,17 +53,21 @@ async def options_by_kept(url: str, paths: Sequence[Path], given: Mapping[str, A
     return results
 
 
-def _time_of(path: Path, given: Mapping[str, Any]) -> datetime | None:
-    """The business time of a file, as it is compared; None where it has none, or can't be read."""
+def _opened(path: Path, given: Mapping[str, Any]) -> VcfFile | None:
+    """A file by its header; None of one that can't be read, which its reader reports."""
     try:
         items = bcf_lines(path) if is_bcf(path) else lines(path)
-        stated = {name: given[name] for name in ("assembly", "effective") if name in given}
-        options = Options.parse(stated)
+        options = Options.parse({name: given[name] for name in ("assembly", "effective") if name in given})
         header = read_header(items, "VCFv4.2")
-        time = VcfFile(path.name, header, build_of_header(header, options), options, Studied()).time
-    except (OptionError, OSError, ValueError):  # which its reader reports
+        return VcfFile(path.name, header, build_of(header, options), options, Studied())
+    except (OptionError, OSError, ValueError):
         return None
-    return None if time is None else time.replace(tzinfo=UTC)
+
+
+def _time_of(path: Path, given: Mapping[str, Any]) -> datetime | None:
+    """The business time of a file, as it is compared; None where it has none, or can't be read."""
+    file = _opened(path, given)
+    return None if file is None or file.time is None else file.time.replace(tzinfo=UTC)
 
 
 def _no_newer(contents: Iterable[tuple[datetime | None, bytes]], until: datetime | None) -> set[str]:
@@ -93,12 +97,8 @@ def _newest_release(
 
 
 def _build_of(path: Path, given: Mapping[str, Any]) -> str | None:
-    try:
-        items = bcf_lines(path) if is_bcf(path) else lines(path)
-        options = Options.parse({name: given[name] for name in ("assembly",) if name in given})
-        return build_of_header(read_header(items, "VCFv4.2"), options).name
-    except (OptionError, OSError, ValueError):  # which its reader reports
-        return None
+    file = _opened(path, given)
+    return None if file is None else file.assembly
 
 
 async def variants_of_series(store: Store, file: KeptFile) -> set[str]:
@@ -113,10 +113,9 @@ async def variants_stored_of(store: Store, file: KeptFile) -> list[str]:
     return sorted(names | await variants_of_series(store, file))
 
 
-async def missing_of(store: Store, file: KeptFile) -> set[str]:
-    """Variants that files of its series store which are no newer, and this file does not: it may have them."""
-    wanted = await variants_of_series(store, file)
-    return wanted - {_name(loads(content)) for content in await store.kept_files.stored(file)}
+async def missing_of(store: Store, file: KeptFile, series: set[str]) -> set[str]:
+    """Of the variants of its series (`variants_of_series`) those that a file does not store: it may have them."""
+    return series - {_name(loads(content)) for content in await store.kept_files.stored(file)}
 
 
 def has_any(file: KeptFile, paths: tuple[Path, Path], variants: Collection[str]) -> bool:
@@ -170,5 +169,5 @@ def _name(content: Mapping[str, Any]) -> str:
     }
     if variant.interval is None or len(alleles) != 2:
         return ""
-    chromosome = build_of(variant.interval.accession)[1]
+    chromosome = build_of_accession(variant.interval.accession)[1]
     return f"{chromosome}:{variant.interval.start + 1}:{alleles['69547-8']}:{alleles['69551-0']}"

@@ -33,11 +33,13 @@ async def settle(
     # Oldest first: what one stores by an older one the next may have too.
     for file in reversed(await store.kept_files.every()):
         if file.adapter == "vcf" and not file.parts.keys().isdisjoint(samples):
-            missing = await missing_of(store, file)
+            series = await variants_of_series(store, file)
+            missing = await missing_of(store, file, series)
             again = await asyncio.to_thread(_has_any, blobs, file, missing) if missing else False
             if again:
-                stored = sorted(await variants_of_series(store, file))
-                adapter = ReclassifyingAdapter(file.name, file.id, file.options, list(file.parts), stored)
+                adapter = ReclassifyingAdapter(
+                    file.name, file.id, file.options, list(file.parts), sorted(series)
+                )
                 data = blobs.path(file.data)
                 try:
                     await asyncio.to_thread(load_again, adapter, file.mapping, site, data, url)
