@@ -315,9 +315,12 @@ def _has_identifier(segment: Segment) -> bool:
 
 def _is_born_after(segment: Segment, sent: datetime | None) -> bool:
     """Whether PID-7 is a day after a time, wherever that was; of a message without time, after today."""
+    sent = sent or datetime.now(UTC)
+    if len(segment.fields) < 8 or segment.fields[7].strip()[:4] < str(sent.year):  # nearly all
+        return False
     stated = segment.part(7, 1)
     born = timestamp(stated) if isinstance(stated, str) else None
-    return born is not None and (born.date() - (sent or datetime.now(UTC)).date()).days > 1
+    return born is not None and (born.date() - sent.date()).days > 1
 
 
 def _refused(locator: str, issue: Issue, raw: bytes = b"") -> Message:

@@ -26,6 +26,7 @@ __all__ = [
 ]
 
 DELETED: Final = '""'
+"""HL7 v2.5.1 §2.5.3: two quotes delete the value, nothing at all leaves it as it is."""
 
 
 def undeleted(raw: str, delimiters: Delimiters) -> str:
@@ -38,8 +39,6 @@ def undeleted(raw: str, delimiters: Delimiters) -> str:
         for piece in raw.split(component)
     )
 
-
-"""HL7 v2.5.1 §2.5.3: two quotes delete the value, nothing at all leaves it as it is."""
 
 Leaf = tuple[int, int]
 """Component and subcomponent, both from 1."""

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
-from fhir_bridge.adapters.ehr.hl7v2.order_identity import number_instances, order_number
+from fhir_bridge.adapters.ehr.hl7v2.order_identity import number_observations, order_number
 from fhir_bridge.adapters.ehr.hl7v2.transport import NO_VISIT
 from fhir_bridge.mapping import CLEARED, nearest
 from fhir_bridge.plugins import OptionError
@@ -555,11 +555,9 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
         for segment in of_message:  # a message about one patient is commented
             about.add(segment)
     for group in root.of(PATIENT):
-        _number(group.of(VISIT_OBSERVATION))
-        number_instances(group.of(VISIT_OBSERVATION), None)
+        number_observations(group.of(VISIT_OBSERVATION), None)
         for inner in group.of(ORDER):
-            _number(inner.of(OBSERVATION))
-            number_instances(inner.of(OBSERVATION), inner)
+            number_observations(inner.of(OBSERVATION), inner)
     return root
 
 
@@ -646,26 +644,3 @@ def _continues(before: Group, segment: Segment) -> bool:
     if len(item) < 6 or item[2] not in _TEXT_TYPES:
         return False
     return item[3] == other[3] and item[4] == other[4]
-
-
-def _number(observations: list[Group]) -> None:
-    if not observations:
-        return
-    component = observations[0].segments[0].delimiters.component
-    marks = [group.segments[0].fields[4:5] for group in observations]
-    if len({mark[0] for mark in marks if mark and component not in mark[0]}) == len(marks):
-        return  # no two have one sub-id
-    keys = [
-        (
-            fields[3].partition(component)[0] if len(fields := group.segments[0].fields) > 3 else "",
-            fields[4].partition(component)[0] if len(fields) > 4 else "",
-        )
-        for group in observations
-    ]
-    if len(set(keys)) == len(keys):
-        return
-    seen: dict[tuple[str, str], int] = {}
-    for observation, key in zip(observations, keys, strict=True):
-        seen[key] = count = seen.get(key, 0) + 1
-        if count > 1:
-            observation.ordinal = str(count)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 from typing import Any, Final, Protocol
 
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 
-__all__ = ["number_instances", "order_number"]
+__all__ = ["number_observations", "order_number"]
 
 
 class Group(Protocol):
@@ -20,6 +19,7 @@ class Group(Protocol):
     first: dict[str, Segment]
     groups: dict[str, list[Any]]
     outer: Any
+    ordinal: str | None
     instance: str | None
 
     def part(self, name: str, number: int, component: int) -> Any:
@@ -78,26 +78,41 @@ def _segments(group: Group) -> Iterator[Segment]:
             yield from _segments(inner)
 
 
-def number_instances(observations: Sequence[Group], order: Group | None) -> None:
-    """Give each observation its `instance`.
+def number_observations(observations: Sequence[Group], order: Group | None) -> None:
+    """Give each observation its `ordinal` and its `instance`.
 
     Args:
         observations: of an order, or of a visit.
         order: around them; None for those of a visit, whose time is part of what they are anyway.
     """
+    if not observations:
+        return
+    component = observations[0].segments[0].delimiters.component
+    marks = [group.segments[0].fields[4:5] for group in observations]
+    if len({mark[0] for mark in marks if mark and mark[0] and component not in mark[0]}) == len(marks):
+        return  # each has a sub-id of its own
     stated = [time for at in (("OBR", 7), ("SPM", 17)) if order is not None and (time := order.part(*at, 1))]
-    seen: Counter[tuple[str, str, str]] = Counter()
+    # Results of an order share their time nearly always: one way of writing it is looked at once.
+    times = {"": ""}
+    seen: dict[tuple[str, str], int] = {}
+    seen_at: dict[tuple[str, str, str], int] = {}
     for observation in observations:
         segment = observation.segments[0]
-        fields, component = segment.fields, segment.delimiters.component
-        code, mark = (fields[at].partition(component)[0] if len(fields) > at else "" for at in (3, 4))
-        time = _written(segment.part(14, 1)) if len(fields) > 14 else ""
-        if order is not None and (mark or any(_is_of(time, other) for other in stated)):
-            time = ""
-        seen[(code, mark, time)] += 1
-        count = seen[(code, mark, time)]
-        parts = [time if order is not None else "", str(count) if count > 1 else ""]
-        observation.instance = " ".join(part for part in parts if part) or None
+        fields = segment.fields
+        size = len(fields)
+        code = fields[3].partition(component)[0] if size > 3 else ""
+        mark = fields[4].partition(component)[0] if size > 4 else ""
+        seen[code, mark] = ordinal = seen.get((code, mark), 0) + 1
+        if ordinal > 1:
+            observation.ordinal = str(ordinal)
+        written = fields[14] if size > 14 and (order is None or not mark) else ""
+        if written not in times:
+            time = _written(segment.part(14, 1))
+            times[written] = "" if any(_is_of(time, other) for other in stated) else time
+        time = times[written]
+        seen_at[code, mark, time] = count = seen_at.get((code, mark, time), 0) + 1
+        parts = (time if order is not None else "", str(count) if count > 1 else "")
+        observation.instance = " ".join(filter(None, parts)) or None
 
 
 def _written(time: object) -> str:
