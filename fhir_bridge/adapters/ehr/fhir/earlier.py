@@ -105,7 +105,7 @@ def _undone(built: dict[str, Any], elements: tuple[str, ...], reason: str) -> No
             built["statusReason"] = built.pop(reason)
 
 
-def _says_why(built: dict[str, Any], reasons: Any) -> bool:
+def _explained(built: dict[str, Any], reasons: Any) -> bool:
     """Whether reasons are the one that R4 has of what was not done; where it has one already they stay."""
     if built.get("status") != "not-done" or "statusReason" in built:
         return False
@@ -117,7 +117,7 @@ def _says_why(built: dict[str, Any], reasons: Any) -> bool:
 
 def _procedure(built: dict[str, Any]) -> None:
     _undone(built, ("notDone", "notPerformed"), "notDoneReason")
-    if _says_why(built, built.get("reasonNotPerformed")):
+    if _explained(built, built.get("reasonNotPerformed")):
         del built["reasonNotPerformed"]
 
 
@@ -133,7 +133,7 @@ def _immunization(built: dict[str, Any]) -> None:
     explanation = built.get("explanation")
     given = explanation.get("reasonNotGiven") if isinstance(explanation, Mapping) else None
     _undone(built, ("notGiven", "wasNotGiven"), "")
-    if _says_why(built, given):
+    if _explained(built, given):
         left = {name: value for name, value in built.pop("explanation").items() if name != "reasonNotGiven"}
         built |= {"explanation": left} if left else {}
 
