@@ -143,6 +143,7 @@ SLIPS = [
     ("a rule's name twice", TABLE, "- rule: pressure", "- rule: result", 'two rules are named "result"'),
     ("a case in the wrong letters", TABLE, "F: final, P: preliminary, else", "f: final, P: preliminary, else", '"F"'),
     ("text compared with a number", TABLE, "when: decimal(row.Value) > 0", "when: row.Value > 0", "decimal(row.Value)"),
+    ("text calculated with", TABLE, "when: decimal(row.Value) > 0", "when: 10 - row.Value > 0", "decimal(row.Value)"),
     ("text that can't be equal to a number", TABLE, "when: decimal(row.Value) > 0", "when: row.Value == 0", "'0'"),
     ("the type of a choice", TABLE, "valueQuantity: \"=quantity(row.Value, row.Unit)\"",
      "valueString: \"=quantity(row.Value, row.Unit)\"", "string"),
@@ -274,6 +275,7 @@ def test_a_sample_and_the_examples_show_which_columns_there_are(tmp_path: Path) 
         (("columns: [Nr,", "columns: [Nrr,"), 'did you mean "Nr"'),
         (("key: id}", "key: idd}"), 'did you mean "id"'),
         (("file: people.csv", "file: peeple.csv"), 'did you mean "people.csv"'),
+        (("file: people.csv", "file: tables/wards.txt"), "--set join.people=FILE"),
     ],
 )
 def test_the_files_beside_a_mapping_show_which_columns_and_tables_there_are(

@@ -15,6 +15,7 @@ from fhir_bridge.mapping.shape import NODE_KEYS
 __all__ = ["check_selectors"]
 
 _ORDER = ("<", "<=", ">", ">=")
+_ARITHMETIC = ("+", "-", "*", "/")
 _LETTERS = {"upper": str.upper, "lower": str.lower}
 
 
@@ -86,7 +87,7 @@ def _columns(findings: Findings) -> None:
 
 def _comparison(findings: Findings, place: Expression, tree: ex.Binary) -> None:
     sides = ((tree.left, tree.right), (tree.right, tree.left))
-    for value, other in sides if tree.operator in ("==", "!=", *_ORDER) else sides[:1]:
+    for value, other in sides if tree.operator in ("==", "!=", *_ORDER, *_ARITHMETIC) else sides[:1]:
         items = other.items if isinstance(other, ex.ListOf) else (other,)
         for item in items:
             if isinstance(item, ex.Literal) and item.value is not None:
@@ -101,15 +102,13 @@ def _compared(
     for selector, _ in chain(value, place, findings.model):
         if number and getattr(findings.model, "texts", False):
             shown = ex.unparse(literal)
-            advice = f"decimal({written}) {operator} {shown}" if operator in _ORDER else f"write '{shown}'"
-            findings.add(
-                place.at(literal.start),
-                f"{written} is text, which is never equal to the number {shown}"
-                if operator not in _ORDER
-                else f"{written} is text, which can't be compared with a number",
-                advice,
-            )
-        elif isinstance(literal.value, str):
+            if operator in _ORDER or operator in _ARITHMETIC:
+                use = "compared with a number" if operator in _ORDER else "calculated with"
+                why, advice = f"can't be {use}", f"write decimal({written})"
+            else:
+                why, advice = f"is never equal to the number {shown}", f"write '{shown}'"
+            findings.add(place.at(literal.start), f"{written} is text, which {why}", advice)
+        elif isinstance(literal.value, str) and operator not in _ARITHMETIC:
             _in_table(findings, place.at(literal.start), written, literal.value, selector)
 
 

@@ -22,9 +22,9 @@ def check_sources(findings: Findings, source: Node | None) -> None:
     if isinstance(source, Mapping):
         _columns(findings, source.get("columns"))
         joins = source.get("join")
-        for _, table in joins if isinstance(joins, Mapping) else ():
+        for name, table in joins if isinstance(joins, Mapping) else ():
             if isinstance(table, Mapping):
-                _joined(findings, table)
+                _joined(findings, name.text, table)
     for rule in findings.places.rules:
         columns = rule.node.get("unpivot")
         for _, spec in columns if isinstance(columns, Mapping) else ():
@@ -42,16 +42,16 @@ def _columns(findings: Findings, node: Node | None) -> None:
             findings.add(item.position, message, near)
 
 
-def _joined(findings: Findings, table: Mapping) -> None:
-    """A file that is not there, though one of nearly its name is; a key that its header has not."""
+def _joined(findings: Findings, name: str, table: Mapping) -> None:
+    """A file that is not there; a key that its header has not."""
     file, key = table.get("file"), table.get("key")
     if not isinstance(file, Scalar):
         return
     path = Path(file.text)
     if not path.is_file():
         beside = [each.name for each in path.parent.iterdir()] if path.parent.is_dir() else []
-        if near := nearest(path.name, beside):
-            findings.add(file.position, f"there is no file {path.name} beside the mapping", near)
+        near = nearest(path.name, beside) or f"where it is elsewhere, --set join.{name}=FILE says so"
+        findings.add(file.position, f"there is no file {path.name} beside the mapping", near)
         return
     if isinstance(key, Scalar):
         columns = header_of(
