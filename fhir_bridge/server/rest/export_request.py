@@ -82,6 +82,8 @@ def read_request(parameters: Mapping[str, Any], *, lenient: bool, takes_patients
             raise refuse(
                 400, "FB-BULK-001", f"_elements takes names of elements: id,Patient.name, not {name[:40]!r}"
             )
+        if not _is_element(name, request.types):
+            unusable(f"_elements: no type that is exported has {name[:40]!r}")
     request.elements = tuple(elements)
     if "patient" in parameters:
         if not takes_patients:
@@ -102,6 +104,18 @@ def _texts(parameters: Mapping[str, Any], name: str) -> list[str]:
 
 def _split(values: Sequence[str]) -> list[str]:
     return [part.strip() for value in values for part in value.split(",") if part.strip()]
+
+
+def _is_element(name: str, types: Sequence[str] | None) -> bool:
+    """Whether `name` of any of the types, or `Type.name`, is an element of R4."""
+    kind, _, element = name.rpartition(".")
+    asked = definitions.resource_types() if types is None else types
+    return any(
+        element in {each.name.removesuffix("[x]"), *each.json_names}
+        for type_name in ([kind] if kind else asked)
+        if type_name in asked
+        for each in definitions.type_definition(type_name).children()
+    )
 
 
 def _read_filters(request: ExportRequest, values: Sequence[str]) -> None:
