@@ -46,6 +46,9 @@ class ConceptMaps:
                 _add(self._by_code, (system, code), translation)
                 if system is None:
                     _add(self._by_text, folded(code), translation)
+            for code in item.unmatched():
+                # Another row that is written like this one, but for case, is not meant.
+                self._by_code.setdefault((None, code), [])
         _drop_ambiguous(self._by_text)
         for result in (*self._by_code.values(), *self._by_text.values()):
             result.sort(key=_preference)
@@ -133,6 +136,14 @@ class _Map:
                                 self.url,
                             ),
                         )
+
+    def unmatched(self) -> Iterator[str]:
+        """Texts of which a row says that nothing is meant by them (equivalence `unmatched`)."""
+        for group in self.groups:
+            for element in group.get("element", ()) if group.get("source") is None else ():
+                targets = element.get("target", ())
+                if targets and all(target.get("equivalence") == "unmatched" for target in targets):
+                    yield element["code"]
 
     def translate(self, code: str) -> list[Translation]:
         """Targets of a source code, in any of the groups; a group's `unmapped` speaks where no row does."""

@@ -6,6 +6,7 @@ import re
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from fhir_bridge.fhir import ucum, ucum_grammar
 from fhir_bridge.fhir.datatypes import Quantity
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping.functions.coded import source_codings
@@ -26,6 +27,13 @@ _POINT = re.compile(r"[\s<>=≤≥+-]*\d*\.\d")
 _COMPARATORS = {"<": "<", "<=": "<=", ">": ">", ">=": ">=", "≤": "<=", "≥": ">="}
 _FLAGS = frozenset(("H", "HH", "L", "LL", "N", "A", "AA", "R", "S", "I"))
 """Marks of abnormal or susceptible results (HL7 table 0078) that UCUM would read as units."""
+
+_NEVER_WRITTEN = frozenset({"u", "t", "ar", "st", "b", "G", "Wb"})
+"""Atoms of UCUM that no text of a record means: `ft` are feet, `pt` pints, `u` units."""
+_NEVER_ALONE = frozenset({"A", "B", "F", "H", "P", "R", "S"})
+"""Atoms that are something else without a prefix: hours, seconds, marks."""
+_NEVER_BEFORE = frozenset({"Y", "Z", "E", "P", "y", "z"})
+"""Prefixes that no measurement of a body needs."""
 
 _TRUE = frozenset({"true", "t", "yes", "y", "1"})
 _FALSE = frozenset({"false", "f", "no", "n", "0"})
@@ -60,21 +68,46 @@ def number(ctx: Context, text: str) -> tuple[str | None, Decimal, str] | None:
     return _COMPARATORS[sign] if sign else None, value, rest
 
 
-def unit_code(ctx: Context, text: str) -> tuple[str, str] | None:
-    """UCUM code and printable unit of a unit text, or None where neither the map nor UCUM knows it."""
-    if text in ctx.units:
-        return ctx.units[text]  # type: ignore[no-any-return]
+def unit_code(ctx: Context, text: str, *, declared: bool = False) -> tuple[str, str] | None:
+    """UCUM code and printable unit of a unit text, or None where neither the map nor UCUM knows it.
+
+    Args:
+        declared: the source says that it is UCUM. Other text is taken for the UCUM code that is written like it only
+            where people write that unit so: `ft` is no femtotonne, and `H` no henry.
+    """
+    key = (text, declared)
+    if key in ctx.units:
+        return ctx.units[key]  # type: ignore[no-any-return]
     results: tuple[str, str] | None = None
     for target in ctx.terminology.translate(None, text, (UCUM,)):
         if target.equivalence in ("equal", "equivalent"):
             results = (target.code, text)
             break
-    if results is None and ctx.terminology.lookup(UCUM, text) is not None:
+    if (
+        results is None
+        and ctx.terminology.lookup(UCUM, text) is not None
+        and (declared or is_written_so(text))
+    ):
         results = (text, text)
     if len(ctx.units) > 10_000:
         ctx.units.clear()
-    ctx.units[text] = results
+    ctx.units[key] = results
     return results
+
+
+def is_written_so(text: str) -> bool:
+    """Whether people mean a UCUM code by a text that is one: in capitals, `M` may be mega or milli."""
+    return _is_written_so(ucum.parse(text), text.isupper())
+
+
+def _is_written_so(term: ucum_grammar.Term, capitals: bool) -> bool:
+    if isinstance(term, ucum_grammar.Product):
+        return all(_is_written_so(part, capitals) for part, _ in term.terms)
+    if isinstance(term, ucum_grammar.Factor):
+        return True
+    if term.atom in _NEVER_WRITTEN or term.prefix in _NEVER_BEFORE:
+        return False
+    return not (term.atom in _NEVER_ALONE and not term.prefix) and not (capitals and term.prefix == "M")
 
 
 def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str] | None:
@@ -84,7 +117,7 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
     if unit.__class__ is list:
         unit = _of_several(ctx, unit)
     unit = getattr(unit, "as_unit", unit)  # a field of a message, read as a unit
-    scheme, code, display = system, None, None
+    scheme, code, display, declared = system, None, None, False
     coded = getattr(unit, "codings", None)
     key: Any = None
     if coded is not None:
@@ -99,13 +132,14 @@ def _unit(ctx: Context, unit: Any, system: str, otherwise: str) -> dict[str, str
             return {"unit": text} if text else {}
         scheme = system_uri(match[0], ctx.site.schemes, ctx.source) or system
         code, display = match[1], match[2] or text
+        declared = scheme == UCUM and bool(match[0])
         if scheme != UCUM and scheme.startswith("urn:fhir-bridge:scheme:"):
             scheme = UCUM  # a local designator: its codes may still be unit texts that the map knows
     else:
         code = unit.strip()
     if scheme != UCUM:
         return {"unit": display or code or "", "system": scheme, **({"code": code} if code else {})}
-    known = unit_code(ctx, code) if code else None
+    known = unit_code(ctx, code, declared=declared) if code else None
     if known is None and display:
         known = unit_code(ctx, display)
     if known is not None:

@@ -28,6 +28,16 @@ from tests.adapters.ehr.test_hl7v2_mapping import OBR, ORU, PID, Message
         ("foo/m^2", "foo/m^2", None),
         ("10~9/L", "10~9/L", None),
         ("mg~mg", "mg", "mg"),
+        # What is a code of UCUM too, and never meant as that.
+        ("ft", "ft", "[ft_i]"),
+        ("pH", "pH", "[pH]"),
+        ("b/min", "b/min", "/min"),
+        ("F", "F", "[degF]"),
+        ("LBS", "LBS", "[lb_av]"),
+        ("MG/DL", "MG/DL", "mg/dL"),
+        ("K", "K", "K"),
+        ("H^^UCUM", "H", "H"),
+        *((text, text, None) for text in ("H", "S", "A", "M", "B", "R", "P", "PT", "st", "u", "MU/L", "MU")),
     ],
 )
 def test_a_unit_is_the_one_that_was_meant(sent: str, unit: str, code: str | None, message: Message) -> None:
