@@ -253,3 +253,56 @@ def test_an_image_by_itself_says_where_it_is(repository: Path, tmp_path: Path) -
     (image,) = of_type(resources, "Media")
     assert image["content"] == {"contentType": "application/dicom", "url": "https://example.org/wado?x=1"}
     assert codes(issues) == set()
+
+
+def test_a_denied_problem_with_an_end_is_kept_and_refuted(repository: Path, tmp_path: Path) -> None:
+    problem = (
+        '<observation classCode="OBS" moodCode="EVN"{attributes}>{template}<id root="2.25.9" extension="{number}"/>'
+        '<code code="55607006" codeSystem="2.16.840.1.113883.6.96"/><statusCode code="{status}"/>'
+        '<effectiveTime><low value="2015"/><high value="2019"/></effectiveTime><value xsi:type="CD" code="22298006" '
+        'codeSystem="2.16.840.1.113883.6.96" displayName="Myocardial infarction"/></observation>'
+    )
+    given = [
+        ACT.format(
+            mood="EVN",
+            templates=TEMPLATE.format(number=3),
+            inner=f'<statusCode code="completed"/>{within(statement, "SUBJ")}',
+        ).replace('extension="A1"', f'extension="A{number}"')
+        for number, statement in enumerate(
+            problem.format(
+                template=TEMPLATE.format(number=4), number=name, attributes=attributes, status=status
+            )
+            for name, attributes, status in (
+                ("denied", ' negationInd="true"', "completed"),
+                ("mistaken", "", "nullified"),
+            )
+        )
+    ]
+    resources, issues = converted(tmp_path, document(repository, *given))
+    stated = numbered(resources, "Condition")
+    denied, mistaken = stated["denied"], stated["mistaken"]
+    assert denied["verificationStatus"]["coding"][0]["code"] == "refuted"
+    assert (denied["clinicalStatus"]["coding"][0]["code"], denied["abatementDateTime"]) == (
+        "resolved",
+        "2019",
+    )
+    assert mistaken["verificationStatus"]["coding"][0]["code"] == "entered-in-error"
+    assert not {"clinicalStatus", "abatementDateTime"} & mistaken.keys()
+    assert "Ended: 2019" in notes(mistaken)
+    assert codes(issues) == set()
+
+
+def test_repetitions_of_a_supply_count_the_first_and_those_of_an_administration_are_no_refills(
+    repository: Path, tmp_path: Path
+) -> None:
+    repeated = '<repeatNumber value="3"/>'
+    inner = within(supply("O1", 17, "INT", repeated), "REFR")
+    given = (
+        medication("M1", inner),
+        medication("M2", mood="INT").replace("<consumable>", f"{repeated}<consumable>"),
+    )
+    resources, _ = converted(tmp_path, document(repository, *given))
+    requested = numbered(resources, "MedicationRequest")
+    assert requested["O1"]["dispenseRequest"]["numberOfRepeatsAllowed"] == 2
+    assert "numberOfRepeatsAllowed" not in requested["M2"].get("dispenseRequest", {})
+    assert "Repetitions: 3" in notes(requested["M2"])

@@ -255,8 +255,12 @@ def test_unit_that_is_none_is_in_a_note_and_a_recording_without_a_rate_is_refuse
     ecg.write_text(text.replace("/mV", "/furlong", 1))
     (observation,) = converted(ecg).of("Observation")
     assert {"text": "II is in furlong"} in observation["note"]
-    ecg.write_text(text.replace(" 250 ", " 0 ", 1))
-    assert converted(ecg).outcomes == [("rec1.hea", "rejected")]
+    name, channels, *_ = text.split("\n", 1)[0].split()
+    for first in (text.split("\n", 1)[0].replace(" 250 ", " 0 "), f"{name} {channels}"):
+        ecg.write_text(f"{first}\n{text.split(chr(10), 1)[1]}")
+        result = converted(ecg)
+        assert result.outcomes == [("rec1.hea", "rejected")]
+        assert "no rate" in result.issues[0].message
 
 
 def test_recording_without_its_samples_is_refused(ecg: Path) -> None:
@@ -489,12 +493,17 @@ def test_events_of_the_phone_stand_for_themselves_and_what_comes_in_thousands_is
         ("IrregularHeartRhythmEvent", "HKCategoryValueNotApplicable"),
         ("ChestTightnessOrPain", "HKCategoryValueSeveritySevere"),
         ("AppleStandHour", "HKCategoryValueAppleStandHourStood"),
+        ("HighHeartRateEvent", ""),
+        ("LowHeartRateEvent", "0"),
     ]
     records = "".join(record(f"HKCategoryTypeIdentifier{kind}", "", value, first) for kind, value in kinds)
     result = converted(write("export.xml", HEAD + records + records + "</HealthData>"))
     events = {one["code"]["text"]: one for one in result.of("Observation")}
-    assert set(events) == {"Irregular heart rhythm", "Chest tightness or pain"}
-    assert events["Irregular heart rhythm"]["valueBoolean"] is True
+    was = {"Irregular heart rhythm", "High heart rate", "Low heart rate"}
+    assert set(events) == {*was, "Chest tightness or pain"}
+    for name in was:
+        assert events[name]["valueBoolean"] is True
+        assert "valueQuantity" not in events[name]
     assert events["Irregular heart rhythm"]["effectiveDateTime"] == "2026-03-21T06:00:00+01:00"
     (coding,) = events["Chest tightness or pain"]["valueCodeableConcept"]["coding"]
     assert coding["code"] == "HKCategoryValueSeveritySevere"
@@ -648,3 +657,31 @@ def test_a_corrected_point_replaces_the_one_with_its_id(write: Write, *, lined: 
         result = converted(write("points.ndjson", text))
         assert _steps_of(result) == days
         assert any("another one with their id corrects: 1" in issue.message for issue in result.issues)
+
+
+def test_what_a_person_reports_and_writes_beside_a_point_stays_with_it(write: Write) -> None:
+    def point(schema: str, body: dict[str, Any], **header: Any) -> str:
+        frame = {"effective_time_frame": {"date_time": "2026-02-01T08:00:00Z"}}
+        named = {"id": schema, "schema_id": {"name": schema}, "user_id": "u", **header}
+        return json.dumps({"header": named, "body": body | frame})
+
+    pressure = {
+        "systolic_blood_pressure": {"value": 131, "unit": "mmHg"},
+        "diastolic_blood_pressure": {"value": 84, "unit": "mmHg"},
+        "user_notes": "felt dizzy",
+    }
+    rate = {"heart_rate": {"value": 140, "unit": "beats/min"}}
+    lines = [
+        point("blood-pressure", pressure, acquisition_rate={"number_of_times": 1}),
+        point(
+            "heart-rate",
+            rate,
+            acquisition_provenance={"modality": "self-reported", "source_data_point_id": "7"},
+        ),
+    ]
+    result = converted(write("points.ndjson", "\n".join(lines)))
+    noted = {one["code"]["text"]: one.get("note") for one in result.of("Observation")}
+    assert noted == {"blood pressure": [{"text": "felt dizzy"}], "heart rate": [{"text": "self-reported"}]}
+    (listed,) = [issue.message for issue in result.issues if issue.code == "FB-WEAR-003"]
+    assert "header.acquisition_rate" in listed
+    assert "acquisition_provenance.source_data_point_id" in listed

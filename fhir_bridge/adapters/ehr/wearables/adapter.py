@@ -104,6 +104,8 @@ _Pressures = dict[tuple[str, str, Device], dict[str, _Pressure]]
 _SYSTOLIC: Final = "HKQuantityTypeIdentifierBloodPressureSystolic"
 _DIASTOLIC: Final = "HKQuantityTypeIdentifierBloodPressureDiastolic"
 _CATEGORY: Final = "HKCategoryTypeIdentifier"
+_NO_CATEGORY: Final = "HKCategoryValueNotApplicable"
+"""Of an event that has no categories: that it was says all."""
 _SLEEP: Final = "HKCategoryTypeIdentifierSleepAnalysis"
 
 
@@ -504,9 +506,10 @@ class _File:
         if value is None and kind.startswith("HKQuantity"):
             yield self._rejected(f"the value of a {kind} is no number", locator, "FB-WEAR-002")
             return
-        if value is None and kind.startswith(_CATEGORY) and kind not in FREQUENT and attributes.get("value"):
+        if kind.startswith(_CATEGORY) and kind not in FREQUENT:
             code = Coded(SYSTEMS["apple"], kind, event_name(kind))
-            event = attributes["value"]
+            event = attributes.get("value") or _NO_CATEGORY
+            event = _NO_CATEGORY if event == "0" else event  # its number
             sample = Sample(code, None, start, end if end != start else None, device, locator, event=event)
             yield self._reading(f"{locator}/{kind}", [sample], None, of=f"{_of(sample)}\0{event}")
             return

@@ -23,6 +23,10 @@ __all__ = ["Point", "PointError", "corrected_points", "open_mhealth_points", "us
 _TIMES: Final = ("timestamp", "time", "datetime", "date_time", "date", "start", "start_time", "local_time")
 _UNIT: Final = re.compile(r"[\s_]*[\(\[](.*)[\)\]]\s*$")
 _MEMBERS_OF_BODY: Final = frozenset(("effective_time_frame", "descriptive_statistic", "user_notes"))
+_MEMBERS_OF_HEADER: Final = frozenset(
+    "id uuid creation_date_time source_creation_date_time schema_id user_id acquisition_provenance modality".split()
+)
+_MEMBERS_OF_PROVENANCE: Final = frozenset(("source_name", "source_creation_date_time", "modality"))
 
 
 class PointError(ValueError):
@@ -201,11 +205,18 @@ def _point(document: Any, line: int) -> Point:
         return _problem(
             line, "it has no effective_time_frame with a time, or with a duration that can be counted"
         )
-    provenance = header.get("acquisition_provenance")
-    source = provenance.get("source_name") if isinstance(provenance, Mapping) else None
+    provenance = _object(header.get("acquisition_provenance"))
+    source = provenance.get("source_name")
+    modality = header.get("modality") or provenance.get("modality")
+    reported = str(modality) if modality and modality != "sensed" else None
     taken = {member, "diastolic_blood_pressure"} if member == "systolic_blood_pressure" else {member}
-    left = tuple(sorted(str(key) for key in body if key not in taken | _MEMBERS_OF_BODY))
-    if statistic := body.get("descriptive_statistic"):
+    left = [
+        *(str(key) for key in body if key not in taken | _MEMBERS_OF_BODY),
+        *(f"header.{key}" for key in header if key not in _MEMBERS_OF_HEADER),
+        *(f"acquisition_provenance.{key}" for key in provenance if key not in _MEMBERS_OF_PROVENANCE),
+    ]
+    if (statistic := body.get("descriptive_statistic")) or reported:
+        # What somebody reports is no measurement to take the mean of with others.
         measure = Measure("each", measure.unit)
     return Point(
         line,
@@ -218,8 +229,8 @@ def _point(document: Any, line: int) -> Point:
         Device(str(source)) if source else None,
         str(header["user_id"]) if header.get("user_id") else None,
         low,
-        left=left,
-        text=": ".join(str(part) for part in (statistic, body.get("user_notes")) if part) or None,
+        left=tuple(sorted(left)),
+        text=": ".join(str(part) for part in (reported, statistic, body.get("user_notes")) if part) or None,
         low_unit=low_unit,
         id=str(header["id"]) if header.get("id") else None,
         created=str(header.get("creation_date_time") or header.get("source_creation_date_time") or ""),
