@@ -120,6 +120,13 @@ _CODES = declare(
         "informational",
     ),
     IssueCode(
+        "FB-CSV-017",
+        "error",
+        "A number of a workbook is so long that its last digits are gone; the cell counts as empty",
+        "Ask for the column as text: spreadsheet programs keep 15 digits of a number.",
+        "incomplete",
+    ),
+    IssueCode(
         "FB-OMOP-001",
         "error",
         "The data set, or a table of it, can't be read",

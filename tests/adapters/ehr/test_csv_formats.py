@@ -250,3 +250,21 @@ def test_a_formula_without_a_value_is_reported_with_its_row(tmp_path: Path) -> N
     assert '"patient", "value"' in third.issues[0].message
     assert [(issue.code, issue.severity) for issue in shares.issues] == [("FB-CSV-016", "warning")]
     assert '"share"' in shares.issues[0].message
+
+
+def test_a_number_whose_last_digits_are_gone_is_no_identifier(tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    for cells in (
+        ["patient", "value"],
+        [1.234567890123457e18, 3.1],
+        [123456789012345, 3.2],
+        ["1234567890123456789", 3.3],
+    ):
+        sheet.append(cells)
+    book.save(tmp_path / "t.xlsx")
+    rows = list(read_table(tmp_path / "t.xlsx", Dialect()))
+    assert [row.cell("patient") for row in rows] == [None, "123456789012345", "1234567890123456789"]
+    assert [[issue.code for issue in row.issues] for row in rows] == [["FB-CSV-017"], [], []]
+    assert '"patient"' in rows[0].issues[0].message

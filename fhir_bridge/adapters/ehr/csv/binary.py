@@ -16,7 +16,7 @@ from typing import Any, Final
 import orjson
 
 from fhir_bridge.adapters.ehr.csv.dialect import Dialect
-from fhir_bridge.adapters.ehr.csv.excel_rows import UNCALCULATED, excel_rows
+from fhir_bridge.adapters.ehr.csv.excel_rows import Unread, excel_rows
 from fhir_bridge.adapters.ehr.csv.lines import RawRow
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.issues import Issue
@@ -162,10 +162,12 @@ class BinaryTable:
         number = 0
         try:
             for number, values in excel_rows(sheet, self.percent):
-                places = tuple(place for place, value in enumerate(values) if value is UNCALCULATED)
-                cells = [self._text(None if value is UNCALCULATED else value) for value in values]
-                if places or any(cell.strip() for cell in cells):
-                    yield RawRow(number, cells, None, places)
+                unread = tuple(
+                    (place, one.value) for place, one in enumerate(values) if isinstance(one, Unread)
+                )
+                cells = [self._text(None if isinstance(value, Unread) else value) for value in values]
+                if unread or any(cell.strip() for cell in cells):
+                    yield RawRow(number, cells, None, unread)
         except _EXCEL_ERRORS as error:
             raise BinaryTableError(f"row {number + 1} and after can't be read ({_first(error)})") from None
 

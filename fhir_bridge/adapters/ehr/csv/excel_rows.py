@@ -3,15 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from enum import Enum
 from typing import Any, Final
 from xml.etree.ElementTree import Element
 
-__all__ = ["UNCALCULATED", "excel_rows"]
+__all__ = ["Unread", "excel_rows"]
 
 _MAIN: Final = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _LAST_ROW, _LAST_COLUMN = 1_048_576, 16_384
-UNCALCULATED: Final = object()
-"""The value of a formula that no program has worked out yet: the file states none."""
+_WHOLE: Final = 10**15
+"""From here on a spreadsheet program keeps the first 15 digits of a number: the others are gone when it is saved."""
+
+
+class Unread(Enum):
+    """What stands for the value of a cell that the file does not state."""
+
+    UNCALCULATED = "FB-CSV-015"
+    """That of a formula that no program has worked out yet."""
+    ROUNDED = "FB-CSV-017"
+    """A number whose last digits are gone: a long identifier that was no text."""
 
 
 def excel_rows(sheet: Any, percent: set[int]) -> Iterator[tuple[int, list[Any]]]:
@@ -54,7 +64,9 @@ def excel_rows(sheet: Any, percent: set[int]) -> Iterator[tuple[int, list[Any]]]
                 for written, cell in zip(element, cells, strict=True):
                     place, value = cell["column"] - 1, cell["value"]
                     if value is None and written.find(f"{_MAIN}f") is not None:
-                        value = UNCALCULATED
+                        value = Unread.UNCALCULATED
+                    elif isinstance(value, float) and abs(value) >= _WHOLE:
+                        value = Unread.ROUNDED
                     elif cell.get("style_id") in shares and isinstance(value, int | float):
                         percent.add(place)
                     values[place] = value

@@ -17,13 +17,13 @@ class RawRow(NamedTuple):
         line: physical line where it begins, from 1.
         cells: its cells; empty where `error` says why it could not be parted.
         error: what is wrong with its quoting.
-        uncalculated: places of cells, from 0, with a formula and no value.
+        unread: places of cells, from 0, whose value the file does not state, with the code of the issue that says why.
     """
 
     line: int
     cells: list[str]
     error: str | None = None
-    uncalculated: tuple[int, ...] = ()
+    unread: tuple[tuple[int, str], ...] = ()
 
 
 class _RunOn(Exception):

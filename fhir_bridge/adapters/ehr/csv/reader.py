@@ -326,15 +326,24 @@ def _together(rows_: Iterator[Row], columns: tuple[str, ...]) -> Iterator[Row]:
     yield from kept
 
 
+_UNREAD: Final = {
+    "FB-CSV-015": "the formula of column {} has no value",
+    "FB-CSV-017": "the number of column {} has more digits than the workbook kept",
+}
+
+
 def row_of(raw: RawRow, table: Table, width: int, kind: type[Row] = Row) -> Row:
     """The record of a row: rejected where its cells are not those of the header, or not of the encoding."""
     locator = f"{table.name}:{raw.line}"
     cells = raw.cells
     if raw.error is not None:
         return kind(table, locator, cells, [new_issue("FB-CSV-006", raw.error, locator)], "rejected")
-    if raw.uncalculated:
-        text = f"the formula of column {_columns(table, raw.uncalculated)} has no value"
-        return kind(table, locator, cells, [new_issue("FB-CSV-015", text, locator)])
+    if raw.unread:
+        issues = []
+        for code, text in _UNREAD.items():
+            if places := [place for place, why in raw.unread if why == code]:
+                issues.append(new_issue(code, text.format(_columns(table, places)), locator))
+        return kind(table, locator, cells, issues)
     if len(cells) != width:
         if len(cells) > width and not any(cell.strip() for cell in cells[width:]):
             cells = cells[:width]  # delimiters at the end of the line hold nothing
