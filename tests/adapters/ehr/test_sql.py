@@ -223,6 +223,20 @@ def loaded() -> Callable[[str], dict[str, str]]:
     return read
 
 
+@pytest.mark.parametrize("clinic", ["postgresql"], indirect=True)
+def test_a_time_without_end_or_before_the_year_1_ends_no_query(clinic: Clinic) -> None:
+    for number, changed in enumerate(
+        ("2024-01-01 10:00:00", "infinity", "0044-03-15 10:00:00 BC", "2024-01-02"), 1
+    ):
+        clinic.add(number, f"diagnosis {number}", changed)
+    clinic.query("SELECT ID FROM diagnosis WHERE 1 = 0")
+    found, report = clinic.convert("out1")
+    assert texts(found) == [f"diagnosis {number}" for number in (1, 2, 3, 4)]
+    assert report["records"]["rejected"] == 0
+    clinic.add(5, "diagnosis 5", "2024-01-03")
+    assert texts(clinic.convert("out2")[0]) == ["diagnosis 2", "diagnosis 4", "diagnosis 5"]
+
+
 def test_run_that_breaks_off_reads_the_same_again(clinic: Clinic) -> None:
     clinic.add(1, "pharyngitis", "2024-01-01 10:00:00")
     path = clinic.query("compare")

@@ -17,7 +17,7 @@ from fhir_bridge.adapters.ehr.csv.dialect import Dialect
 from fhir_bridge.adapters.ehr.csv.reader import HeaderError
 from fhir_bridge.adapters.ehr.csv.record import Row, Table, column_of, missing_columns
 from fhir_bridge.adapters.ehr.issues import new_issue
-from fhir_bridge.adapters.ehr.sql.database import Database, DatabaseError
+from fhir_bridge.adapters.ehr.sql.database import Database, DatabaseError, TimeText
 from fhir_bridge.adapters.ehr.sql.query import OPTIONS, Query, QueryError, read_query
 from fhir_bridge.adapters.ehr.sql.state import ReadState, StateError
 from fhir_bridge.adapters.ehr.sql.tombstones import Tombstones
@@ -186,7 +186,8 @@ class _Reading:
             if tombstones is not None:
                 yield from self._tombstones(query, database, keyed, parameters, tombstones)
             for number, values in enumerate(database.rows(query.text, parameters, since=since), start=1):
-                if position is not None and (value := values[position]) is not None:
+                value = None if position is None else values[position]
+                if value is not None and not isinstance(value, TimeText):
                     highest = value if highest is None or value > highest else highest
                 row = _row(table, number, [text(value) for value in values])
                 if unread is not None:

@@ -12,7 +12,7 @@ from fhir_bridge.plugins.extras import require
 if TYPE_CHECKING:
     from sqlalchemy import Select
 
-__all__ = ["Database", "DatabaseError"]
+__all__ = ["Database", "DatabaseError", "TimeText"]
 
 _ROWS: Final = 1_000
 _SNAPSHOT: Final = ("postgresql", "mysql", "mariadb", "mssql")
@@ -21,6 +21,12 @@ _SNAPSHOT: Final = ("postgresql", "mysql", "mariadb", "mssql")
 
 class DatabaseError(ValueError):
     """The database did not give what was asked for; the message holds no URL and no value of a row."""
+
+
+class TimeText(str):
+    """A time that Python has none of (`infinity`, before the year 1), as the database writes it. It is no watermark."""
+
+    __slots__ = ()
 
 
 class Database:
@@ -55,6 +61,8 @@ class Database:
             ) from None
         except (ImportError, sqlalchemy.exc.NoSuchModuleError) as error:
             raise DatabaseError(f"the database's driver is not installed ({type(error).__name__})") from None
+        if address.drivername == "postgresql+psycopg":
+            sqlalchemy.event.listen(self._engine, "connect", lambda connection, _: _read_any_time(connection))
         try:
             self._connection = self._engine.connect()
         except sqlalchemy.exc.SQLAlchemyError as error:
@@ -122,6 +130,31 @@ class Database:
         """Give the connection back; nothing was changed."""
         self._connection.close()
         self._engine.dispose()
+
+
+def _read_any_time(connection: Any) -> None:
+    """Let times that Python has none of come as `TimeText`: one would end the query."""
+    from psycopg import DataError
+    from psycopg.adapt import Buffer, Loader
+
+    def lenient(known: type[Any]) -> type[Loader]:
+        class TimeOrText(Loader):
+            def __init__(self, oid: int, context: Any = None) -> None:
+                super().__init__(oid, context)
+                self._known = known(oid, context)
+
+            def load(self, data: Buffer) -> Any:
+                try:
+                    return self._known.load(data)
+                except DataError:
+                    return TimeText(bytes(data), "ascii", "replace")
+
+        return TimeOrText
+
+    for name in ("date", "timestamp", "timestamptz"):
+        oid = connection.adapters.types[name].oid
+        known = connection.adapters.get_loader(oid, Loader.format)
+        connection.adapters.register_loader(oid, lenient(known))
 
 
 def _kind(error: Any) -> str:
