@@ -26,8 +26,14 @@ from fhir_bridge.storage.embedded import EmbeddedServer
 from fhir_bridge.storage.migration import upgrade
 
 TEMPLATE = "migrated"
-SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB", "max_wal_size": "512MB"}
-"""No power fails in tests, and their temporary folder may be in memory."""
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "shared_buffers": "64MB",
+    "max_wal_size": "512MB",
+    "autovacuum": "off",
+}
+"""No power fails in tests, their temporary folder may be in memory, and no database lives long."""
 
 # A password of a test protects nothing: each sign-in would take a tenth of a second of processor time and 64 MB.
 accounts._hasher = cache(lambda: argon2.PasswordHasher.from_parameters(argon2.profiles.CHEAPEST))
@@ -49,6 +55,8 @@ def postgres() -> Iterator[EmbeddedServer]:
         fcntl.flock(lock, fcntl.LOCK_EX)
         _make_template(server)
     yield server
+    _administration(server.url("postgres")).close()
+    _administration.cache_clear()
     if server.release():
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -86,16 +94,21 @@ def _fresh(server: EmbeddedServer) -> Iterator[str]:
     drop_database(server, name)
 
 
+@cache
+def _administration(url: str) -> psycopg.Connection:
+    """The connection by which databases come and go: to start its process takes as long as to create one."""
+    return psycopg.connect(url, autocommit=True)
+
+
 def copied_database(server: EmbeddedServer, template: str = TEMPLATE) -> str:
     """The name of a new database with the content of another."""
     name = f"test_{secrets.token_hex(6)}"
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        # Files as they are: the other strategy writes each block to the log and reads it from there.
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy".encode())
+    # Files as they are: the other strategy writes each block to the log and reads it from there.
+    statement = f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy"
+    _administration(server.url("postgres")).execute(statement.encode())
     return name
 
 
 def drop_database(server: EmbeddedServer, name: str) -> None:
     """Remove a database, whoever uses it."""
-    with psycopg.connect(server.url("postgres"), autocommit=True) as connection:
-        connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
+    _administration(server.url("postgres")).execute(f"DROP DATABASE {name} WITH (FORCE)".encode())

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import os
+import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache, partial
@@ -52,13 +53,13 @@ def content_hash(path: Path) -> str:
     Raises:
         OSError: it can't be read.
     """
-    return _content_hash(path, *SourceState.status_of(path))
+    return _content_hash(str(path), *SourceState.status_of(path))
 
 
 @lru_cache(maxsize=4096)
-def _content_hash(path: Path, *_status: int) -> str:
+def _content_hash(path: str, *_status: int) -> str:
     """It is read again where its status is another one: runs of one process have most of their files in common."""
-    with path.open("rb") as file:
+    with Path(path).open("rb") as file:
         return hashlib.file_digest(file, partial(hashlib.blake2b, digest_size=16)).hexdigest()
 
 
@@ -78,8 +79,7 @@ class SourceState:
     @staticmethod
     def status_of(path: Path) -> tuple[int, ...]:
         """The status now, which costs no reading."""
-        result = path.stat()
-        return result.st_ino, result.st_size, result.st_mtime_ns, result.st_ctime_ns
+        return _status(path.stat())
 
     @classmethod
     def of(cls, path: Path) -> SourceState:
@@ -90,6 +90,10 @@ class SourceState:
     def is_of(self, path: Path) -> bool:
         """Whether a file has this content."""
         return self.status_of(path) == self.status or content_hash(path) == self.content
+
+
+def _status(result: os.stat_result) -> tuple[int, int, int, int]:
+    return result.st_ino, result.st_size, result.st_mtime_ns, result.st_ctime_ns
 
 
 def combined(parts: Mapping[str, str]) -> str:
@@ -191,15 +195,19 @@ def _folders(folders: Iterable[Path]) -> str:
 
 # Sorted: the file system's order differs from machine to machine.
 def _lines(folder: Path) -> Iterator[bytes]:
+    # As texts: each run looks at hundreds of files, and objects for their paths take longer than the looks.
     paths = []
     for location, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if name != "__pycache__"]
-        inside = Path(location).relative_to(folder).parts
-        paths += [(*inside, name) for name in files]
-    for parts in sorted(paths):
-        path = folder.joinpath(*parts)
-        if path.is_file():
-            yield f"{'/'.join(parts)}\0{content_hash(path)}".encode()
+        inside = Path(location).relative_to(folder).parts if files else ()
+        paths += [((*inside, name), f"{location}{os.sep}{name}") for name in files]
+    for parts, path in sorted(paths):
+        try:
+            result = os.stat(path)  # noqa: PTH116 - see above
+        except OSError:  # a link to nothing
+            continue
+        if stat.S_ISREG(result.st_mode):
+            yield f"{'/'.join(parts)}\0{_content_hash(path, *_status(result))}".encode()
 
 
 def _packages(paths: Iterable[Path]) -> str:

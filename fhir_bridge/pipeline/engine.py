@@ -283,9 +283,7 @@ class _Prepared:
         """The validator; what others made may have extensions that no package here defines: R4 asks to keep them."""
         unknown: Severity = "warning" if getattr(adapter, "checks_all", False) else "error"
         if unknown not in self.validators:
-            self.validators[unknown] = Validator(
-                self.terminology, unknown_extensions=unknown, definitions=self.site.definitions
-            )
+            self.validators[unknown] = Validator.of(self.terminology, unknown, self.site.definitions)
         return self.validators[unknown]
 
     def context(self, request: RunRequest, form: Form) -> Context:

@@ -95,7 +95,6 @@ class InstanceReceiver:
         *,
         adapter: str = "dicom",
         mapping: str | None = None,
-        delay: timedelta = DELAY,
     ) -> None:
         reader = adapters()[adapter]
         if not isinstance(reader, CompositeAdapter):
@@ -103,7 +102,6 @@ class InstanceReceiver:
         self._adapter = reader
         self._store = store
         self._url = url
-        self._delay = delay
         self._request = RunRequest(adapter, mapping or reader.choose_mapping(()), site)
         self._reading = _Reading(self._request.load_site())
         self._source = f"urn:fhir-bridge:{quote(adapter, safe='')}"
@@ -156,7 +154,7 @@ class InstanceReceiver:
             "mapping": self._request.mapping,
             "key": record.key,
         }
-        job = (COMPOSE_JOB, payload, self._delay)
+        job = (COMPOSE_JOB, payload, DELAY)
         same_subject = self._adapter.same_subject
         async with self._store.connection() as connection:
             await receive_parts(connection, self._source, record.key, parts, same_subject, job)

@@ -112,7 +112,7 @@ def run_view(
     """
     started = time.monotonic()
     run = ViewRun()
-    ports = {"resolver": resolver, "terminology": terminology, "conformance": Validator(terminology)}
+    ports = {"resolver": resolver, "terminology": terminology, "conformance": Validator.of(terminology)}
     for record in records:
         if limit is not None and run.rows >= limit:
             break

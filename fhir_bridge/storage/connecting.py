@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 import select
 from collections import deque
 from contextlib import suppress
+from typing import Any
 
 from psycopg import AsyncConnection
 from psycopg.errors import InvalidParameterValue
 from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.storage.contents import know_contents
+from fhir_bridge.storage.migration import is_current, upgrade
 from fhir_bridge.storage.row_arrays import know_row_types
 
-__all__ = ["IdleConnections", "check_alive", "configure"]
+__all__ = ["Connector", "IdleConnections", "check_alive", "configure", "connect_migrated"]
 
 CLIENT_CHECK_MS = 2000
 """How often the database looks whether the client of a running statement is still there."""
@@ -25,6 +28,48 @@ class IdleConnections(deque[AsyncConnection]):
     """
 
     popleft = deque.pop
+
+
+class Connector:
+    """Where a pool gets its connections from, in place of their class: the first is one that is there already."""
+
+    def __init__(self, first: AsyncConnection | None) -> None:
+        self._first = first
+
+    @staticmethod
+    async def new(url: str, **options: Any) -> AsyncConnection:
+        """A connection as those of a pool are.
+
+        Raises:
+            psycopg.Error: the database can't be reached.
+        """
+        # prepare_threshold 2: the same statements come again all the time. Autocommit: a statement alone needs no
+        # BEGIN and COMMIT, each of which is a round trip.
+        return await AsyncConnection.connect(url, prepare_threshold=2, autocommit=True, **options)
+
+    async def connect(self, url: str, **options: Any) -> AsyncConnection:
+        """The first, or a new one; called by the pool."""
+        first, self._first = self._first, None
+        return first or await self.new(url, **options)
+
+
+async def connect_migrated(url: str) -> AsyncConnection | None:
+    """Bring the schema up to date where it is behind; the connection that saw that it is not.
+
+    Raises:
+        SchemaAhead: the database belongs to a newer program.
+        psycopg.Error: it can't be reached.
+    """
+    connection = await Connector.new(url)
+    try:
+        if await is_current(connection):
+            return connection
+    except BaseException:
+        await connection.close()
+        raise
+    await connection.close()
+    await asyncio.to_thread(upgrade, url)
+    return None
 
 
 async def configure(connection: AsyncConnection, statement_seconds: float | None) -> None:

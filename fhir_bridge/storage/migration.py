@@ -12,7 +12,11 @@ from fhir_bridge.storage.errors import SchemaAhead
 if TYPE_CHECKING:
     from alembic.config import Config
 
-__all__ = ["current_revision", "head", "upgrade"]
+__all__ = ["current_revision", "head", "is_current", "upgrade"]
+
+# `to_regclass` gives NULL where the table is missing; a query of it would be an error.
+_EXISTS = "SELECT to_regclass('alembic_version')"
+_REVISION = "SELECT version_num FROM alembic_version"
 
 # "fhirbrid" in ASCII; advisory locks are numbers.
 _ADVISORY_LOCK = 0x66_68_69_72_62_72_69_64
@@ -33,12 +37,20 @@ def head() -> str:
 def current_revision(url: str) -> str | None:
     """The revision of the database; None where it has no schema yet. Blocking."""
     with psycopg.connect(url, autocommit=True) as connection:
-        # `to_regclass` gives NULL where the table is missing; a query of it would be an error.
-        exists = connection.execute("SELECT to_regclass('alembic_version')").fetchone()
+        exists = connection.execute(_EXISTS).fetchone()
         if exists is None or exists[0] is None:
             return None
-        row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        row = connection.execute(_REVISION).fetchone()
         return None if row is None else str(row[0])
+
+
+async def is_current(connection: psycopg.AsyncConnection) -> bool:
+    """Whether a database has the newest schema."""
+    exists = await (await connection.execute(_EXISTS)).fetchone()
+    if exists is None or exists[0] is None:
+        return False
+    row = await (await connection.execute(_REVISION)).fetchone()
+    return row is not None and row[0] == head()
 
 
 def upgrade(url: str, *, to: str = "head") -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter
 from collections.abc import (
     AsyncGenerator,
@@ -17,7 +16,7 @@ from collections.abc import (
 from contextlib import asynccontextmanager, suppress
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Self, Unpack, cast
 
 from psycopg import AsyncConnection
 from psycopg_pool import AsyncConnectionPool
@@ -38,7 +37,13 @@ from fhir_bridge.storage.audit_loading import LoadedEvents
 from fhir_bridge.storage.audit_rows import AuditOf, AuditRecord, AuditWriter
 from fhir_bridge.storage.audit_search import AUDIT, AuditEvents
 from fhir_bridge.storage.changes import Change, read_changes
-from fhir_bridge.storage.connecting import IdleConnections, check_alive, configure
+from fhir_bridge.storage.connecting import (
+    Connector,
+    IdleConnections,
+    check_alive,
+    configure,
+    connect_migrated,
+)
 from fhir_bridge.storage.cursors import Cursors
 from fhir_bridge.storage.deadlocks import again_after_deadlock
 from fhir_bridge.storage.deliveries import Delivery
@@ -57,7 +62,6 @@ from fhir_bridge.storage.histories import HistoryPage
 from fhir_bridge.storage.indexing import is_id
 from fhir_bridge.storage.kept_files import KeptFiles
 from fhir_bridge.storage.loading import Loader, LoadResult, Output, RecordsResult
-from fhir_bridge.storage.migration import upgrade
 from fhir_bridge.storage.outlines import Outline
 from fhir_bridge.storage.ownership import of_linked_patient
 from fhir_bridge.storage.parts import Part, read_parts
@@ -151,8 +155,7 @@ class Store:
             SchemaAhead: the database belongs to a newer program.
             psycopg.Error: it can't be reached.
         """
-        if migrate:
-            await asyncio.to_thread(upgrade, url)
+        first = await connect_migrated(url) if migrate else None
         opened: list[Store] = []
 
         # Called by the pool for each new connection. One that is new may follow a crash of the database, after
@@ -164,16 +167,15 @@ class Store:
                 store._dictionaries.forget_keys()
 
         # At least two: whoever gives a new text its number within a transaction takes a second one
-        # (`Dictionaries.recall`). prepare_threshold 2: the same statements come again all the time. Autocommit:
-        # a statement alone needs no BEGIN and COMMIT, each of which is a round trip.
+        # (`Dictionaries.recall`).
         pool = AsyncConnectionPool(
             url,
+            connection_class=cast("type[AsyncConnection]", Connector(first)),
             min_size=min_size,
             max_size=max(2, max_size),
             open=False,
             configure=prepare,
             check=check_alive,
-            kwargs={"prepare_threshold": 2, "autocommit": True},
         )
         pool._pool = IdleConnections()
         # The first connection may have to wait for a database that is starting.

@@ -61,7 +61,7 @@ def try_mapping(
         identity=IdentityResolver(site, IdKey(DEMO_KEY)),
         adapter=mapping.adapter,
     )
-    validation = OutputCheck(Validator(terminology, definitions=site.definitions), check)
+    validation = OutputCheck(Validator.of(terminology, definitions=site.definitions), check)
     run = ShardRun(adapters()[mapping.adapter], mapping, context, {}, validation, Selection(limit=limit))
     trial = Trial(Account())
     trial.account = run.run(sources, _Collected(trial))

@@ -20,7 +20,7 @@ from tests.conftest import SHARED
 
 pytestmark = pytest.mark.shared
 
-VALIDATOR = Validator()
+VALIDATOR = Validator.of()
 
 SUITE = Path("suites/fhir-test-cases-r4/fhirpath/tests-fhir-r4.xml")
 EXAMPLES = SHARED / "suites/fhir-test-cases-r4/examples"

@@ -38,7 +38,7 @@ def versions(demo_url: str) -> list[bytes]:
 
 
 def _errors(resources: list[bytes]) -> Iterator[str]:
-    validator = Validator(get_terminology())
+    validator = Validator.of(get_terminology())
     for text in resources:
         for issue in validator.validate(text):
             if issue.severity in ("error", "fatal"):

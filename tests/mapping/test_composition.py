@@ -240,6 +240,19 @@ def test_included_rules_variables_and_fragments_are_as_if_written_in_place(
     assert {path.name for path in mapping_files(file)} == {"mapping.yaml", "rules.yaml", "shared.yaml"}
 
 
+def test_a_file_that_is_changed_is_read_again_for_what_it_includes(folder: Path) -> None:
+    file, part = folder / "site" / "mapping.yaml", folder / "site" / "part.yaml"
+    own = "mapping: a/b\nversion: 1.0.0\nsource: {adapter: csv}\n"
+    file.write_text(own)
+    part.write_text("let: {}\n")
+    assert mapping_files(file) == [file]
+    file.write_text(f"include: [part.yaml]\n{own}")
+    assert mapping_files(file) == [file, part]
+    (folder / "site" / "more.yaml").write_text("let: {}\n")
+    part.write_text("include: [more.yaml]\n")
+    assert mapping_files(file) == [file, part, folder / "site" / "more.yaml"]
+
+
 def test_errors_and_issues_name_the_included_file(folder: Path, context: Callable[..., Context]) -> None:
     (folder / "site" / "part.yaml").write_text(
         "rules:\n- rule: p\n  as: Patient\n  key: [row.id]\n  birthDate: =row.born\n  gendr: male\n"

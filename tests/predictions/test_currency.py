@@ -62,7 +62,7 @@ async def by_delete(store: Store, resource: dict[str, Any]) -> None:
 
 async def all_valid(clinic: Clinic) -> None:
     """What predictors and their withdrawal leave is valid FHIR."""
-    validator = Validator(get_terminology())
+    validator = Validator.of(get_terminology())
     found = await clinic.results()
     for kind in ("RiskAssessment", "Provenance", "Device", "DocumentReference"):
         found += await clinic.find(kind)

@@ -412,7 +412,7 @@ class TestCadPolygenic:
 
 
 def test_what_they_say_survives_the_way_from_the_models_process_and_is_valid_fhir() -> None:
-    validator = Validator(get_terminology())
+    validator = Validator.of(get_terminology())
     of_af = record(condition("I48.0"), condition("I10"), age=76)
     cases: list[tuple[Any, Any, PredictorSettings]] = [
         (Prevent("total_cvd", 10), record(*american(), age=50, sex="female"), OPTIONS),

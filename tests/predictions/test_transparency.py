@@ -77,7 +77,7 @@ def test_device_card_and_provenance_are_valid_by_the_guides_profiles(
 
 def with_guide(shared: Path, cache: Path) -> Validator:
     definitions = load_packages([shared / PACKAGE], cache).definitions
-    return Validator(get_terminology(definitions=definitions), definitions=definitions)
+    return Validator.of(get_terminology(definitions=definitions), definitions=definitions)
 
 
 OUTPUTS: list[dict[str, Any]] = [
@@ -109,7 +109,7 @@ def test_every_kind_of_output_is_valid_fhir_and_comes_back_from_the_models_proce
     assert isinstance(answer, Prediction)
     assert answer == said
     written = observation("o", "p", Model(), PredictorSettings(), answer, "d", datetime.now(UTC))
-    issues = Validator(get_terminology()).validate(written)
+    issues = Validator.of(get_terminology()).validate(written)
     assert [issue for issue in issues if issue.severity in ("error", "fatal")] == []
 
 

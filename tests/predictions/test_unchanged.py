@@ -221,7 +221,7 @@ def test_another_class_takes_the_place_of_the_models_which_stays_beside_it(
         (own,) = [part for part in amended["component"] if part["code"]["coding"][0]["code"] == "model-value"]
         assert own["valueCodeableConcept"]["text"] == "Atrial fibrillation"
         assert [
-            issue for issue in Validator(get_terminology()).validate(amended) if issue.severity == "error"
+            issue for issue in Validator.of(get_terminology()).validate(amended) if issue.severity == "error"
         ] == []
         site["predictions"] = {}
         with pytest.raises(BadResource, match="not installed here any more"):

@@ -20,7 +20,7 @@ CASES: list[dict[str, Any]] = [
 
 @pytest.fixture(scope="module")
 def validator() -> Validator:
-    return Validator(get_terminology())
+    return Validator.of(get_terminology())
 
 
 def test_every_kind_of_mutant_is_there() -> None:

@@ -108,7 +108,7 @@ def sources(repository: Path) -> list[Source]:
 
 @pytest.fixture(scope="module")
 def validator() -> Validator:
-    return Validator()
+    return Validator.of()
 
 
 def of_kind(name: str, sources: list[Source], count: int) -> list[Mutant]:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping
+from datetime import timedelta
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
@@ -78,6 +79,7 @@ def _serve(environment: dict[str, str], log: str, folder: str) -> None:
     errors = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(errors, 2)
     os.close(errors)
+    _look_often()
     from fhir_bridge.server.serve import serve
     from fhir_bridge.server.settings import Settings
 
@@ -86,3 +88,21 @@ def _serve(environment: dict[str, str], log: str, folder: str) -> None:
     finally:
         # multiprocessing ends copies without it: an embedded database would not be given back.
         atexit._run_exitfuncs()
+
+
+def _look_often() -> None:
+    """Let the workers of this server, which are copies of it, look for work often and wait little for more of it.
+
+    A test has little work and waits for each piece of it. A server that is no copy looks as often as a person's.
+    """
+    from fhir_bridge.pipeline import instances
+    from fhir_bridge.server import background, consuming
+    from fhir_bridge.server.delivery import sending
+    from fhir_bridge.server.receiving import dicom_folder
+    from fhir_bridge.server.subscriptions import notifying
+
+    for module in (consuming, notifying, sending):
+        module.IDLE_SECONDS = 0.1
+    background.IDLE_SECONDS = 0.3  # each of some twenty tasks
+    dicom_folder.LOOK_SECONDS = 0.5
+    instances.DELAY = timedelta(seconds=0.5)

@@ -119,7 +119,7 @@ def find(hospital: Hospital, kind: str, *parameters: tuple[str, str]) -> list[An
 
 
 def valid(resource: Any) -> bool:
-    issues = Validator(get_terminology()).validate(resource)
+    issues = Validator.of(get_terminology()).validate(resource)
     return [issue for issue in issues if issue.severity in ("error", "fatal")] == []
 
 

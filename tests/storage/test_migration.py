@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from typing import Any
 
 import psycopg
+import pytest
 from alembic.script import ScriptDirectory
 
 from fhir_bridge.fhir.access import EVERYTHING
@@ -31,6 +33,37 @@ def test_an_empty_database_is_migrated_once(postgres: EmbeddedServer) -> None:
     finally:
         with psycopg.connect(postgres.url("postgres"), autocommit=True) as connection:
             connection.execute("DROP DATABASE empty_one WITH (FORCE)")
+
+
+def test_a_current_database_is_opened_by_one_connection(
+    database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    connect = psycopg.AsyncConnection.connect
+
+    async def counted(url: str, **options: Any) -> psycopg.AsyncConnection:
+        opened.append(url)
+        return await connect(url, **options)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "connect", counted)
+    monkeypatch.setattr(psycopg, "connect", lambda *_, **__: pytest.fail("another one"))
+
+    async def shows(store: Store) -> list[str]:
+        async with store.connection() as connection:
+            return [row[0] for row in await (await connection.execute("SHOW TimeZone")).fetchall()]
+
+    assert with_store(database_url, shows) == ["UTC"], "it is set up as all are"
+    assert opened == [database_url]
+
+
+def test_a_database_that_is_behind_is_upgraded_as_it_is_opened(fresh_database_url: str) -> None:
+    downgrade(fresh_database_url, "0038")
+
+    async def write(store: Store) -> None:
+        await store.update("Patient", "p", {"resourceType": "Patient", "id": "p"}, EVERYTHING)
+
+    with_store(fresh_database_url, write)
+    assert current_revision(fresh_database_url) == head()
 
 
 def test_commands_that_do_not_migrate_do_not_wait_for_the_tools() -> None:

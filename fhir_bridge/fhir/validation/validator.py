@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from dataclasses import replace
 from typing import Any
 
@@ -27,7 +28,7 @@ __all__ = ["Validator", "get_validator"]
 
 
 class Validator:
-    """Checks resources; compiles a type or profile when it first meets it, so keep one for the process.
+    """Checks resources; compiles a type or profile when it first meets it, so keep one for the process, or use `of`.
 
     Args:
         terminology: answers what the definition tables can't (SNOMED CT, LOINC, a site's value sets); None leaves
@@ -54,6 +55,18 @@ class Validator:
         types.resource = self._inner_resource
         types.profile = profiles.find
         types.extension = ExtensionChecks(engine, profiles.find, definitions, unknown_extensions).check
+
+    @classmethod
+    def of(
+        cls,
+        terminology: TerminologyPort | None = None,
+        unknown_extensions: Severity = "error",
+        definitions: Definitions = DEFAULT,
+    ) -> Validator:
+        """One that asks this terminology, and shares what it compiles with all of the process of these definitions."""
+        validator = copy(definitions.derived(_compiling, unknown_extensions))
+        validator._terminology = terminology
+        return validator
 
     def validate(
         self,
@@ -289,5 +302,9 @@ def get_validator(unknown_extensions: Severity = "error", definitions: Definitio
 
 
 def _validator(definitions: Definitions, unknown_extensions: Severity) -> Validator:
-    terminology = process_terminology(definitions)
-    return Validator(terminology, unknown_extensions=unknown_extensions, definitions=definitions)
+    return Validator.of(process_terminology(definitions), unknown_extensions, definitions)
+
+
+def _compiling(definitions: Definitions, unknown_extensions: Severity) -> Validator:
+    """The one that all share the compiled types and profiles of. It is asked nothing itself."""
+    return Validator(unknown_extensions=unknown_extensions, definitions=definitions)

@@ -21,9 +21,7 @@ _log = logging.getLogger("fhir_bridge.dicom")
 _Status = tuple[int, int, int]
 
 
-async def watch(
-    folder: Path, receiver: InstanceReceiver, stopped: asyncio.Event, *, seconds: float = LOOK_SECONDS
-) -> None:
+async def watch(folder: Path, receiver: InstanceReceiver, stopped: asyncio.Event) -> None:
     """Receive what appears in the folder and below it, until `stopped`.
 
     A file is moved into `received` or `refused` once that is decided, under the name that it had. One whose name begins
@@ -47,7 +45,7 @@ async def watch(
                     _log.error("a file can't be moved: %s", error.strerror)
         before = now
         try:
-            await asyncio.wait_for(stopped.wait(), seconds)
+            await asyncio.wait_for(stopped.wait(), LOOK_SECONDS)
         except TimeoutError:
             continue
 

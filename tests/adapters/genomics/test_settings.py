@@ -116,7 +116,7 @@ def test_what_names_state_is_not_said_again_and_reads_the_same(tmp_path):
         results.append(list(map(json.loads, (out / "Observation.ndjson").read_text().splitlines())))
     whole, brief = results
     assert [each["id"] for each in whole] == [each["id"] for each in brief]
-    names = Validator()
+    names = Validator.of()
     for one, other in zip(whole, brief, strict=True):
         assert not [issue for issue in names.validate(other) if issue.severity == "error"]
         a, b = read_observation(one), read_observation(other)

@@ -83,7 +83,7 @@ def voltages(component: dict[str, Any]) -> list[Decimal]:
 
 def test_an_annotated_ecg_is_the_ecg_that_it_says(tmp_path: Path) -> None:
     converted = read(tmp_path, DOCUMENT)
-    validator = Validator()
+    validator = Validator.of()
     for resource in converted.resources:
         assert not [each for each in validator.validate(resource) if each.severity in ("error", "fatal")], (
             resource

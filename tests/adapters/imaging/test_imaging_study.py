@@ -16,7 +16,7 @@ from tests.adapters.imaging.raw_files import code, everything, write
 def study(folder: Path, *instances: dict[int, Any]) -> dict[str, Any]:
     paths = [write(folder / f"{number}.dcm", values) for number, values in enumerate(instances)]
     (result,) = convert(paths, Site(demo_key=True)).of("ImagingStudy")
-    assert not [issue for issue in Validator().validate(result) if issue.severity in ("error", "fatal")]
+    assert not [issue for issue in Validator.of().validate(result) if issue.severity in ("error", "fatal")]
     return result
 
 

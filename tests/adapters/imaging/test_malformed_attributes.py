@@ -81,7 +81,7 @@ class Checked:
     """Validates each content once: most mutations leave most resources as they are."""
 
     def __init__(self) -> None:
-        self._validator = Validator()
+        self._validator = Validator.of()
         self._seen: set[bytes] = set()
 
     def errors(self, converted: Converted) -> list[Issue]:

@@ -25,7 +25,7 @@ NEWER_THAN_R4 = ("'RWV'", "'ANN'")
 
 @pytest.fixture(scope="module")
 def validator() -> Validator:
-    return Validator()
+    return Validator.of()
 
 
 def check(validator: Validator, converted: Converted) -> None:

@@ -22,7 +22,7 @@ SITE = Site(demo_key=True, zone="UTC", parameters={"wado_rs": "https://pacs.fhir
 
 
 def valid(converted: Converted) -> Converted:
-    validator = Validator()
+    validator = Validator.of()
     for resource in converted.resources:
         assert not [each for each in validator.validate(resource) if each.severity in ("error", "fatal")], (
             resource

@@ -25,7 +25,7 @@ BASIC_TEXT = "1.2.840.10008.5.1.4.1.1.88.11"
 COMPREHENSIVE = "1.2.840.10008.5.1.4.1.1.88.33"
 DOSE = "1.2.840.10008.5.1.4.1.1.88.67"
 SITE = Site(demo_key=True)
-VALIDATOR = Validator()
+VALIDATOR = Validator.of()
 
 
 def report(folder: Path, sop_class: str, title: dict[str, str], *content: dict[str, Any]) -> Converted:

@@ -24,7 +24,7 @@ class Known:
 
     @property
     def validator(self) -> Validator:
-        return Validator(definitions=self.definitions)
+        return Validator.of(definitions=self.definitions)
 
 
 @pytest.fixture
