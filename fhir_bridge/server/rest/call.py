@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -181,10 +181,14 @@ class Call:
     @asynccontextmanager
     async def work(self) -> AsyncIterator[None]:
         """A turn at what is costly: waits for one, then the time of the budget runs."""
-        # By subject, the client and person of a token; without authorization nobody is distinguished.
-        async with self.services.slots.taken(self.access.subject or None):
+        async with self.turn():
             self.budget.start()
             yield
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """A turn alone, for what is costly and of several requests of the caller."""
+        # By subject, the client and person of a token; without authorization nobody is distinguished.
+        return self.services.slots.taken(self.access.subject or None)
 
     @property
     def address(self) -> str:

@@ -114,16 +114,20 @@ async def search_by_post(call: Call) -> Response:
 
 
 async def _search(call: Call, parameters: list[tuple[str, str]], requested: str) -> Response:
-    async with call.work():
-        parts, page = await searchset(call, parameters)
+    parts, page = await searchset(call, parameters, alone=True)
     await audit_search(call, requested, page.shown, "search-type" if call.type else "search-system")
     return answers.in_pieces(parts)
 
 
-async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list[bytes], SearchPage]:
+async def searchset(
+    call: Call, parameters: list[tuple[str, str]], *, alone: bool = False
+) -> tuple[list[bytes], SearchPage]:
     """The Bundle that answers a search on the call's type, or without one on several, in pieces, and what it shows.
 
     It spends of the call's budget.
+
+    Args:
+        alone: whether it is all of a request, and has no turn yet.
 
     Raises:
         Refusal, StorageError: not allowed, or not understood.
@@ -143,17 +147,17 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     count = min(page_size(call, own.get("_count")), call.budget.entries)
     # A page of nothing is asked for its total.
     counted = own.get("_total", "none") != "none" or own.get("_summary") == "count" or count == 0
-    async with call.budget.limited():
-        page = await _search_of(
-            call,
-            criteria,
-            count=count,
-            cursor=own.get("_cursor"),
-            total="accurate" if counted else "none",
-            most_bytes=call.budget.bytes,
-            most_included=max(1, call.budget.entries - count),
-            codes=ServedCodeSets(call),
-        )
+    options: SearchOptions = {
+        "count": count,
+        "cursor": own.get("_cursor"),
+        "total": "accurate" if counted else "none",
+        "most_bytes": call.budget.bytes,
+        "most_included": max(1, call.budget.entries - count),
+    }
+    if alone:
+        page = await _page_alone(call, criteria, options)
+    else:
+        page = await _page(call, criteria, options)
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
@@ -165,6 +169,25 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     parts = answers.search_bundle(call, call.address, used, page, contents, notes, parameters)
     call.budget.spend(entries=len(page.shown), size=sum(map(len, parts)))
     return parts, page
+
+
+async def _page_alone(call: Call, criteria: list[tuple[str, str]], options: SearchOptions) -> SearchPage:
+    """A page of a search that is a request of its own: a short one shares its turn with others of the caller."""
+    if call.type and call.compartment is None and options["cursor"] is None and options["total"] == "none":
+        planned = await call.services.store.searches.planned(
+            call.type, criteria, call.access, options["count"], options["most_bytes"]
+        )
+        if planned is not None:
+            async with call.budget.limited():
+                return await planned.page(call.turn)
+    async with call.work():
+        return await _page(call, criteria, options)
+
+
+async def _page(call: Call, criteria: list[tuple[str, str]], options: SearchOptions) -> SearchPage:
+    async with call.budget.limited():
+        options = {**options, "codes": ServedCodeSets(call)}
+        return await _search_of(call, criteria, **options)
 
 
 async def _search_of(
