@@ -19,7 +19,8 @@ from fhir_bridge.storage.stored import Stored
 
 __all__ = ["Reads"]
 
-MOST_KEPT = 200
+MOST_KEPT = 1_000
+"""Types and accesses whose statements are kept; each of some kB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Reads:
             f"WHERE r.id = %s AND r.type = %s AND r.version > 0 AND {permitted.text}",
             ("", resource_type, *permitted.values),
         )
-        prepared, values = await prepared_of(self._pool, statement)
+        prepared, values = prepared_of(statement)
         plan = _Plan(prepared, values[1:])
         # What the store's state had a part in may be another one the next time.
         if self._dictionaries.depended == before:

@@ -30,6 +30,8 @@ __all__ = ["Prepared", "RoundTrips", "Turn", "prepared_of"]
 
 MOST_TOGETHER = 16
 """Statements of one trip: who waits for a slow one of them waits for no more than these."""
+MOST_IN_TURN = 8
+"""Trips after each other over a connection, before others have it."""
 LONG_SECONDS = 0.01
 """What waits for one trip so long is not kept waiting for it: a further one is begun."""
 MOST_AT_ONCE = 3
@@ -41,7 +43,7 @@ Turn = Callable[[], AbstractAsyncContextManager[Any]]
 """What a trip is to have while it lasts: a place among those that hold a connection."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True)
 class Prepared:
     """A statement in PostgreSQL's own notation of placeholders, and the types and formats of its values."""
 
@@ -50,15 +52,12 @@ class Prepared:
     formats: tuple[Format, ...] = ()
 
 
-async def prepared_of(
-    pool: AsyncConnectionPool[AsyncConnection], statement: Condition
-) -> tuple[Prepared, tuple[Buffer | None, ...]]:
+def prepared_of(statement: Condition) -> tuple[Prepared, tuple[Buffer | None, ...]]:
     """A statement in the driver's notation as one in PostgreSQL's, and its values as they are sent."""
     numbers = count(1)
     text = re.sub("%(%|s)", lambda match: "%" if match[1] == "%" else f"${next(numbers)}", statement.text)
-    async with pool.connection() as connection:
-        writer = Transformer(connection)
-        values = writer.dump_sequence(statement.values, [PyFormat.AUTO] * len(statement.values))
+    writer = Transformer()
+    values = writer.dump_sequence(statement.values, [PyFormat.AUTO] * len(statement.values))
     return Prepared(text.encode(), tuple(writer.types or ()), tuple(writer.formats or ())), tuple(values)
 
 
@@ -156,9 +155,11 @@ class RoundTrips:
         try:
             while shared.waiting:
                 async with turn(), self._pool.connection() as connection:
-                    taken = _taken(shared.waiting)
-                    shared.starting = False
-                    if taken:
+                    for _ in range(MOST_IN_TURN):
+                        taken = _taken(shared.waiting)
+                        shared.starting = False
+                        if not taken:
+                            break
                         await self._trip(connection, taken)
                         taken = []
         except BaseException as error:

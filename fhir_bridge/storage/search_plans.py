@@ -13,9 +13,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from psycopg import AsyncConnection
 from psycopg.abc import Buffer
-from psycopg_pool import AsyncConnectionPool
 
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.storage.conditions import Condition
@@ -31,7 +29,8 @@ __all__ = ["PlannedSearch", "SearchPlans"]
 
 Parameters = Sequence[tuple[str, str]]
 
-MOST_KEPT = 200
+MOST_KEPT = 1_000
+"""Forms; each takes some kB."""
 MOST_ENTRIES = 100
 """Of a page: a larger one is not short, and has a connection of its own."""
 MOST_PARAMETERS = 6
@@ -98,16 +97,15 @@ class SearchPlans:
 
     def __init__(
         self,
-        pool: AsyncConnectionPool[AsyncConnection],
         dictionaries: Dictionaries,
         cursors: Cursors,
         trips: RoundTrips,
     ) -> None:
-        self._pool = pool
         self._dictionaries = dictionaries
         self._cursors = cursors
         self._trips = trips
         self._plans: dict[object, _Plan | None] = {}
+        self._met: set[object] = set()
 
     async def find(
         self,
@@ -144,6 +142,12 @@ class SearchPlans:
         try:
             plan = self._plans[key]
         except KeyError:
+            # A form is compiled for keeping once it comes again: of a caller who asks once nothing is kept.
+            if key not in self._met:
+                if len(self._met) >= MOST_KEPT:
+                    self._met.clear()
+                self._met.add(key)
+                return None
             plan = await self._compile(resource_type, parameters, access, count, most_bytes, plain)
             if len(self._plans) >= MOST_KEPT:
                 self._plans.clear()
@@ -197,7 +201,7 @@ class SearchPlans:
                 return None
         if {number for _, number, _ in bound} != set(numbers.values()):
             return None
-        prepared, values = await prepared_of(self._pool, statement)
+        prepared, values = prepared_of(statement)
         return _Plan(prepared, values, tuple(bound), sorts)
 
     async def _statement(

@@ -36,7 +36,7 @@ class Searches:
         trips: RoundTrips,
     ) -> None:
         self._pool = pool
-        self._plans = SearchPlans(pool, dictionaries, cursors, trips)
+        self._plans = SearchPlans(dictionaries, cursors, trips)
         self._dictionaries = dictionaries
         self._cursors = cursors
         self._events = events

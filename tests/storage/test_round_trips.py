@@ -26,7 +26,7 @@ class _Trips:
 
     async def ask(self, text: str, value: str = "", **more: Any) -> list[Any]:
         if text not in self._prepared:
-            self._prepared[text], _ = await prepared_of(self.pool, Condition(text, (value,)))
+            self._prepared[text], _ = prepared_of(Condition(text, (value,)))
         return await self.trips.rows(self._prepared[text], (value.encode(),), **more)
 
 
