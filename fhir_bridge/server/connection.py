@@ -99,15 +99,16 @@ class BoundedConnection(HttpToolsProtocol):
         """Bytes of a request."""
         if self._refused:
             return
-        # The first byte after a pause begins a head; within one the deadline runs
-        # on, however slowly bytes come.
-        if self._deadline is None and self.idle:
-            self._limit(HEAD_SECONDS)
+        waited_for = self._deadline is None and self.idle
         # Callbacks run within `super()`: only a comparison shows whether these bytes belong to one request.
         begun, body = self._begun, self._body_bytes
         super().data_received(data)
         if self._refused or self.transport.is_closing():
             return
+        # The first byte after a pause begins a head; within one the deadline runs on, however slowly bytes come. Most
+        # heads come at once, and need none.
+        if waited_for and self._deadline is None and (self._in_head or self._begun == begun):
+            self._limit(HEAD_SECONDS)
         if self._in_head:
             self._count_head(len(data))
         elif not self._whole and self._begun == begun:  # else the bytes are of two requests, and of a head
@@ -145,11 +146,15 @@ class BoundedConnection(HttpToolsProtocol):
         self._in_head = False
         self._unlimit()
         # Of a head that came at once, or with a body, only this is its size; uvicorn takes no longer address.
-        self._check_head(len(self.url) + sum(len(name) + len(value) for name, value in self.headers))
+        size, hosts = len(self.url), 0
+        for name, value in self.headers:
+            size += len(name) + len(value)
+            hosts += name == b"host"
+        self._check_head(size, hosts)
         version = self.parser.get_http_version()
         if version not in ("1.0", "1.1"):
             self.send_400_response("")
-        elif version == "1.1" and not any(name == b"host" for name, _ in self.headers):
+        elif version == "1.1" and not hosts:
             self._refuse(400, "FB-REST-008", "a request of HTTP/1.1 has a Host (RFC 9112 §3.2)")
         if self._refused:
             return
@@ -230,12 +235,12 @@ class BoundedConnection(HttpToolsProtocol):
 
     def _count_head(self, size: int) -> None:
         self._head_bytes += size
-        self._check_head(self._head_bytes)
+        self._check_head(self._head_bytes, sum(name == b"host" for name, _ in self.headers))
 
-    def _check_head(self, size: int) -> None:
+    def _check_head(self, size: int, hosts: int) -> None:
         if size > HEAD_BYTES:
             self._refuse(431, "FB-REST-007", f"the head of a request has at most {HEAD_BYTES} bytes here")
-        elif sum(name == b"host" for name, _ in self.headers) > 1:
+        elif hosts > 1:
             # Who stands in front may have taken the other one.
             self._refuse(400, "FB-REST-008", "a request has one Host (RFC 9112 §3.2)")
 

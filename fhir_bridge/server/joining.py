@@ -4,7 +4,15 @@ from __future__ import annotations
 
 import asyncio
 
-__all__ = ["JoinedAnswer"]
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
+
+__all__ = ["JoinedAnswer", "answer"]
+
+_FINE = bytes(code for code in range(256) if code in b"\r\n" or (code > 31 and code != 127))
+"""What a head may hold."""
+_OF_FRAMING = frozenset({b"connection", b"transfer-encoding"})
 
 
 class JoinedAnswer(asyncio.Transport):
@@ -35,6 +43,11 @@ class JoinedAnswer(asyncio.Transport):
             self._begun = self._begun or bytes(data[:13]) != b"HTTP/1.1 100 "
             self._transport.write(data)
 
+    def write_whole(self, head: bytes, body: bytes | memoryview) -> None:
+        """A whole answer."""
+        if not self._transport.is_closing():
+            self._transport.writelines((head, body))
+
     def is_closing(self) -> bool:
         """Whether the connection ends."""
         return self._transport.is_closing()
@@ -44,3 +57,57 @@ class JoinedAnswer(asyncio.Transport):
         if self._head:
             self.write(b"")
         self._transport.close()
+
+
+async def answer(response: Response, scope: Scope, receive: Receive, send: Send) -> None:
+    """Send an answer: at once, where it is whole and nothing is between the application and the connection.
+
+    As uvicorn does with two messages, of which each has its steps and checks.
+    """
+    cycle = getattr(send, "__self__", None)
+    if (
+        type(response) is not Response
+        or type(cycle) is not RequestResponseCycle
+        or not _at_once(cycle, response)
+    ):
+        await response(scope, receive, send)
+
+
+def _at_once(cycle: RequestResponseCycle, response: Response) -> bool:
+    """Whether it was sent."""
+    transport, status, body = cycle.transport, response.status_code, response.body
+    if (
+        not isinstance(transport, JoinedAnswer)
+        or cycle.disconnected
+        or cycle.response_started
+        or not cycle.keep_alive
+        or cycle.access_log
+        or cycle.flow.write_paused
+        or response.background is not None
+        or cycle.scope["method"] == "HEAD"
+    ):
+        return False
+    parts = [STATUS_LINE[status]]
+    length = None
+    for name, value in (*cycle.default_headers, *response.raw_headers):
+        if name == b"content-length":
+            length = value
+        elif name in _OF_FRAMING:
+            return False
+        parts += (name, b": ", value, b"\r\n")
+    parts.append(b"\r\n")
+    head = b"".join(parts)
+    lines = (len(parts) + 6) // 4
+    # What would end a header within its value is uvicorn's to refuse, with all else that is not as usual.
+    if (
+        length != b"%d" % len(body)
+        or not head.count(b"\r") == head.count(b"\n") == head.count(b"\r\n") == lines
+        or head.translate(None, _FINE)
+    ):
+        return False
+    cycle.response_started, cycle.waiting_for_100_continue = True, False
+    cycle.chunked_encoding, cycle.response_complete = False, True
+    transport.write_whole(head, body)
+    cycle.message_event.set()
+    cycle.on_response()
+    return True

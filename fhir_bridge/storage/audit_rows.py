@@ -148,6 +148,8 @@ class AuditRecord:
     @property
     def size(self) -> int:
         """Rows of the index that it has."""
+        if len(self.parts) == 1:
+            return len(self.parts[0]) or 1
         return sum(len(part) or 1 for part in self.parts)
 
 
@@ -261,8 +263,11 @@ class AuditWriter:
         await self.prepare(records)
         async with self._pool.connection() as connection:
             try:
-                async with connection.transaction():
-                    await self.insert(connection, records)
+                if sum(record.size for record in records) <= AT_ONCE:  # one statement, which needs no BEGIN
+                    await self._insert(connection, records)
+                else:
+                    async with connection.transaction():
+                        await self.insert(connection, records)
             except UniqueViolation:
                 # A batch whose commit was not confirmed is sent again.
                 rows = await connection.execute(

@@ -48,6 +48,7 @@ class Dictionaries:
     Attributes:
         definitions: those that have the search parameters.
         base: the address below which these resources are served; empty where they are not.
+        depended: how often an answer was one of the moment: something had no number yet, or may get further ones.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Dictionaries:
         self._facet_sets: dict[tuple[str, Facets], int] = {}
         self._records_pending = False
         self._index_pending = False
+        self.depended = 0
 
     async def load(self) -> None:
         """Read what there is; a fresh process starts warm."""
@@ -217,6 +219,7 @@ class Dictionaries:
         """Resources `r` that have a facet of a parameter that meets a condition on `i`, a row with system and code."""
         if met is FALSE:
             return FALSE
+        self.depended += 1
         number = await self.find_parameter(resource_type, code)
         async with self._pool.connection() as connection:
             return await having(connection, number, met)
@@ -325,6 +328,7 @@ class Dictionaries:
 
     async def rows_of_stored(self, resource_type: str, codes: Sequence[str]) -> str:
         """The same of codes that nothing stored may have, and that get no number then; empty where none has one."""
+        self.depended += 1
         return _among(list((await self.stored_parameters(resource_type, codes)).values()))
 
     async def find_system(self, url: str) -> int | None:
@@ -336,6 +340,7 @@ class Dictionaries:
                 rows = await connection.execute("SELECT key FROM code_system WHERE url = %s", (url,))
                 row = await rows.fetchone()
             if row is None:
+                self.depended += 1
                 return None
             known = self._systems[url] = row[0]
         return known
@@ -350,6 +355,7 @@ class Dictionaries:
                 async with self._pool.connection() as connection:
                     row = await (await connection.execute(_SELECT["label"], (system, code))).fetchone()
                 if row is None:
+                    self.depended += 1
                     continue
                 known = self._labels[system, code] = row[0]
             results.append(known)

@@ -17,7 +17,18 @@ from fhir_bridge.storage.indexed import SPECIAL, find
 from fhir_bridge.storage.page_bytes import that_fit, within_bytes
 from fhir_bridge.storage.search_walks import Walk
 
-__all__ = ["Branch", "Counted", "Page", "Place", "Sort", "count_all", "read_page", "sorts_of"]
+__all__ = [
+    "Branch",
+    "Counted",
+    "Page",
+    "Place",
+    "Sort",
+    "count_all",
+    "page_of",
+    "page_statement",
+    "read_page",
+    "sorts_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,6 +223,23 @@ async def _read_page(
     bounded: bool,
     walk: Walk | None = None,
 ) -> Page:
+    statement = page_statement(branches, place, count, most_bytes, bounded=bounded, walk=walk)
+    # Among all patients the best way depends on the values, which a prepared plan does not know.
+    prepare = None if bounded else False
+    cursor = await connection.execute(statement.text.encode(), statement.values, prepare=prepare, binary=True)
+    return page_of(await cursor.fetchall(), len(branches[0].sorts), place, count, most_bytes)
+
+
+def page_statement(
+    branches: Sequence[Branch],
+    place: Place | None,
+    count: int,
+    most_bytes: int | None,
+    *,
+    bounded: bool,
+    walk: Walk | None = None,
+) -> Condition:
+    """The select (not a boolean) of a page's rows; see `read_page`."""
     backwards = place is not None and place.backwards
     sorts, keys_descending = branches[0].sorts, branches[0].keys_descending
     order = _order(sorts, backwards=backwards, hidden=bounded, keys_descending=keys_descending)
@@ -247,15 +275,16 @@ async def _read_page(
             *(f"t{n}" for n in range(len(sorts))),
         )
         statement, values = within_bytes(statement, names, order.replace(" + 0", "")), (most_bytes, *values)
-    # Among all patients the best way depends on the values, which a prepared plan does not know.
-    prepare = None if bounded else False
-    cursor = await connection.execute(statement.encode(), values, prepare=prepare, binary=True)
-    rows: list[Any] = await cursor.fetchall()
+    return Condition(statement, values)
+
+
+def page_of(rows: list[Any], sorts: int, place: Place | None, count: int, most_bytes: int | None) -> Page:
+    """The page that the rows of `page_statement` are, sorted by so many values."""
     shown = rows[:count] if most_bytes is None else that_fit(rows[:count])
     more = len(rows) > len(shown)
-    if backwards:
+    if place is not None and place.backwards:
         shown.reverse()
-    return _with_neighbours(shown, len(sorts), place, more=more)
+    return _with_neighbours(shown, sorts, place, more=more)
 
 
 def _with_neighbours(shown: list[Any], sorts: int, place: Place | None, *, more: bool) -> Page:

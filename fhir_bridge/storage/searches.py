@@ -15,6 +15,8 @@ from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.last_observations import last_observations
 from fhir_bridge.storage.meta_values import read_meta
 from fhir_bridge.storage.record_pages import RecordPart, read_record_page
+from fhir_bridge.storage.round_trips import RoundTrips
+from fhir_bridge.storage.search_plans import PlannedSearch, SearchPlans
 from fhir_bridge.storage.searching import SearchOptions, SearchPage, run_search, types_of
 
 __all__ = ["Searches"]
@@ -31,8 +33,10 @@ class Searches:
         dictionaries: Dictionaries,
         cursors: Cursors,
         events: AuditEvents,
+        trips: RoundTrips,
     ) -> None:
         self._pool = pool
+        self._plans = SearchPlans(dictionaries, cursors, trips)
         self._dictionaries = dictionaries
         self._cursors = cursors
         self._events = events
@@ -51,6 +55,19 @@ class Searches:
             options: SearchOptions = {"count": 50, **more}
             return await self._events.search(parameters, access, compartment=compartment, **options)
         return await self._run([resource_type], parameters, access, compartment, more)
+
+    async def planned(
+        self,
+        resource_type: str,
+        parameters: Parameters,
+        access: AccessFilter,
+        count: int,
+        most_bytes: int | None,
+    ) -> PlannedSearch | None:
+        """The first page of a short search on one type, which shares round trips; None where `of_type` is for it."""
+        if resource_type == AUDIT:
+            return None
+        return await self._plans.find(resource_type, parameters, access, count, most_bytes)
 
     async def of_types(
         self,

@@ -44,7 +44,10 @@ __all__ = [
     "SearchOptions",
     "SearchPage",
     "UnknownParameter",
+    "bound_of",
+    "branch_of",
     "conditions",
+    "is_bounded",
     "run_search",
     "types_of",
     "wanted_entries",
@@ -230,6 +233,63 @@ def _granted(resource_type: str, access: AccessFilter) -> tuple[str, ...]:
     return tuple(sorted(patient for patient in granted if patient is not None)) if None not in granted else ()
 
 
+def is_bounded(resource_type: str, parameters: Sequence[tuple[str, str]], access: AccessFilter) -> bool:
+    """Whether all that is found is in the records of some patients."""
+    return bool(_named(resource_type, parameters) or _granted(resource_type, access))
+
+
+def bound_of(
+    types: Sequence[str],
+    parameters: Sequence[tuple[str, str]],
+    access: AccessFilter,
+    compartment: tuple[str, str] | None = None,
+) -> tuple[Any, ...]:
+    """What the cursors of a search are bound to."""
+    # Without `_count` and `_total`: a next page may be of another size.
+    asked = sorted(pair for pair in parameters if pair[0] not in ("_count", "_total"))
+    return access.subject, compartment, list(types), asked
+
+
+async def branch_of(
+    resource_type: str,
+    parameters: Sequence[tuple[str, str]],
+    access: AccessFilter,
+    dictionaries: Dictionaries,
+    codes: CodeSets | None = None,
+    compartment: tuple[str, str] | None = None,
+    *,
+    alone: bool,
+    bounded: bool,
+) -> tuple[Branch, list[UnknownParameter]]:
+    """The matches of a type within the caller's access, and the parameters that are unknown.
+
+    Args:
+        alone: whether it is the only type of the search.
+        bounded: to patients.
+    """
+    require(access, resource_type, "s")
+    # Before the parameters: an unknown type has none to be compiled.
+    current = live(resource_type)
+    compiled, ignored = await _compiled(resource_type, parameters, access, dictionaries, codes)
+    matches = all_of(condition for _, condition in compiled)
+    if compartment is not None:
+        matches = all_of([matches, await _within(compartment, resource_type, dictionaries)])
+    permitted = await compile_access(access, resource_type, "s", dictionaries)
+    sorts = await sorts_of(resource_type, parameters, dictionaries)
+    walk = None
+    if alone and compartment is None and not bounded and not ignored:
+        walk = await find_walk(resource_type, parameters, dictionaries)
+    if walk is not None:
+        others = [condition for name, condition in compiled if name not in walk.implied]
+        walk = replace(walk, where=all_of([*others, permitted, current]))
+        if walk.ordering:
+            sorts = (Sort(walk.value_of("r.key"), walk.type, walk.descending),)
+    rows = None
+    if compartment is None and not bounded:
+        rows = _counted(resource_type, compiled, permitted)
+    return Branch(resource_type, all_of([matches, permitted, current]), sorts, walk, rows), ignored
+
+
 async def run_search(
     pool: AsyncConnectionPool[AsyncConnection],
     dictionaries: Dictionaries,
@@ -251,33 +311,22 @@ async def run_search(
     branches: list[Branch] = []
     unknown: dict[UnknownParameter, None] = {}
     lacking: dict[str, list[str]] = {}
-    bounded = all(_named(kind, parameters) or _granted(kind, access) for kind in types)
+    bounded = all(is_bounded(kind, parameters, access) for kind in types)
     for resource_type in types:
-        require(access, resource_type, "s")
-        # Before the parameters: an unknown type has none to be compiled.
-        current = live(resource_type)
-        compiled, ignored = await _compiled(resource_type, parameters, access, dictionaries, codes)
+        branch, ignored = await branch_of(
+            resource_type,
+            parameters,
+            access,
+            dictionaries,
+            codes,
+            compartment,
+            alone=len(types) == 1,
+            bounded=bounded,
+        )
+        branches.append(branch)
         unknown.update(dict.fromkeys(ignored))
         for parameter in ignored:
             lacking.setdefault(parameter.name, []).append(resource_type)
-        matches = all_of(condition for _, condition in compiled)
-        if compartment is not None:
-            matches = all_of([matches, await _within(compartment, resource_type, dictionaries)])
-        permitted = await compile_access(access, resource_type, "s", dictionaries)
-        sorts = await sorts_of(resource_type, parameters, dictionaries)
-        walk = None
-        if len(types) == 1 and compartment is None and not bounded and not ignored:
-            walk = await find_walk(resource_type, parameters, dictionaries)
-        if walk is not None:
-            others = [condition for name, condition in compiled if name not in walk.implied]
-            walk = replace(walk, where=all_of([*others, permitted, current]))
-            if walk.ordering:
-                sorts = (Sort(walk.value_of("r.key"), walk.type, walk.descending),)
-        rows = None
-        if compartment is None and not bounded:
-            rows = _counted(resource_type, compiled, permitted)
-        where = all_of([matches, permitted, current])
-        branches.append(Branch(resource_type, where, sorts, walk, rows))
     for name, without in lacking.items():
         # Left out for these types alone, it would give all of them beside what was asked for.
         if len(without) < len(types):
@@ -286,13 +335,7 @@ async def run_search(
                 f"{name[:60]}: not a search parameter of {some} here; name types that have it (_type)"
             )
     includes = read_includes(types, parameters, dictionaries.definitions)
-    # Without `_count` and `_total`: a next page may be of another size.
-    bound = (
-        access.subject,
-        compartment,
-        list(types),
-        sorted(p for p in parameters if p[0] not in ("_count", "_total")),
-    )
+    bound = bound_of(types, parameters, access, compartment)
     place = None if cursor is None else Place.read(cursors.read(cursor, bound))
     if place is not None and len(place.values) < len(branches[0].sorts) + 1:
         raise BadCursor("the paging cursor was made for another order of the search")

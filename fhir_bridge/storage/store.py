@@ -66,8 +66,10 @@ from fhir_bridge.storage.outlines import Outline
 from fhir_bridge.storage.ownership import of_linked_patient
 from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import require
+from fhir_bridge.storage.reads import Reads
 from fhir_bridge.storage.records import RecordSet
 from fhir_bridge.storage.results import Results
+from fhir_bridge.storage.round_trips import RoundTrips
 from fhir_bridge.storage.searches import Searches
 from fhir_bridge.storage.searching import SearchOptions, SearchPage
 from fhir_bridge.storage.stored import Stored, Written, parse
@@ -114,7 +116,9 @@ class Store:
         self._cursors = Cursors(secret)
         self._audit = AuditWriter(pool)
         self._events = AuditEvents(pool, self._dictionaries, self._cursors)
-        self.searches = Searches(pool, self._dictionaries, self._cursors, self._events)
+        trips = RoundTrips(pool)
+        self._reads = Reads(pool, self._dictionaries, trips)
+        self.searches = Searches(pool, self._dictionaries, self._cursors, self._events, trips)
         self._writer = Writer(
             pool, self._dictionaries, most_index_rows, self._audit, check_references=check_references
         )
@@ -242,7 +246,7 @@ class Store:
         _check_id(resource_type, identity)
         if resource_type == AUDIT:
             return await self._events.read(identity, access)
-        return await histories.read_current(self.pool, self._dictionaries, resource_type, identity, access)
+        return await self._reads.current(resource_type, identity, access)
 
     async def vread(self, resource_type: str, identity: str, version: str, access: AccessFilter) -> Stored:
         """A version, current or past. Raises as `read` does."""

@@ -12,11 +12,12 @@ from typing import Any
 
 import pytest
 import uvicorn
+from starlette.responses import Response
 
 from fhir_bridge.server import connection
 from fhir_bridge.server.admission import Admission
 from fhir_bridge.server.connection import bounded
-from fhir_bridge.server.joining import JoinedAnswer
+from fhir_bridge.server.joining import JoinedAnswer, answer
 
 ANSWER = 8 * 1024 * 1024
 POST = b"POST /body HTTP/1.1\r\nHost: a\r\nContent-Length: "
@@ -52,6 +53,11 @@ class Small:
         except asyncio.CancelledError:
             self.cancelled.append(path)
             raise
+        if path.startswith("/whole"):
+            more = {"x-more": scope["query_string"].decode().replace("|", "\r\n")}
+            await answer(Response(b"ok", headers=more), scope, receive, send)
+            self.ended.append(path)
+            return
         length = [(b"content-length", str(len(body)).encode())] if path != "/stream" else []
         await send({"type": "http.response.start", "status": 200, "headers": length})
         if path == "/stream":
@@ -172,6 +178,28 @@ class TestAnswers:
                 client.sendall(GET)
                 assert client.recv(65536).endswith(b"\r\n\r\nok")
         assert [[data[-4:] for data in call] for call in written] == [[b"\r\n\r\n", b"ok"]] * 3
+
+    def test_a_whole_answer_is_as_one_of_two_messages(self) -> None:
+        with run() as running:
+            client = running.open()
+            for method, ending in ((b"GET", b"ok"), (b"HEAD", b"\r\n\r\n"), (b"GET", b"ok")):
+                client.sendall(method + b" /whole?a HTTP/1.1\r\nHost: a\r\n\r\n")
+                head, _, body = client.recv(65536).partition(b"\r\n\r\n")
+                assert (b"\r\n\r\n" + body).endswith(ending)
+                lines = head.split(b"\r\n")
+                assert lines[0] == b"HTTP/1.1 200 OK"
+                assert {b"content-length: 2", b"x-more: a"} <= set(lines)
+            two = b"GET /whole?b HTTP/1.1\r\nHost: a\r\n"
+            client.sendall(two + b"\r\n" + two + b"Connection: close\r\n\r\n")
+            received = all_of(client)
+            assert (received.count(b"HTTP/1.1 200 OK"), received.count(b"connection: close")) == (2, 1)
+
+    def test_a_header_never_ends_within_its_value(self) -> None:
+        with run() as running:
+            client = running.open(b"GET /whole?a|set-cookie:b HTTP/1.1\r\nHost: a\r\n\r\n")
+            received = client.recv(65536)
+            assert b"set-cookie" not in received
+            assert not received.startswith(b"HTTP/1.1 200")
 
     def test_the_answer_to_head_is_its_head_alone(self) -> None:
         with run() as running:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -33,7 +34,7 @@ async def answered(request: Request, work: Callable[[Call], Awaitable[Response]]
         caller = await caller_of(services, request)
         access = hooks.authorize(services.plugins, caller.access, request)
         call = Call(request, services, caller, access, identity, budget=Budget(services.settings))
-        with call.held:
+        with closing(call):
             response = await work(call)
     except (Refusal, StorageError) as error:
         refusal = error if isinstance(error, Refusal) else Refusal(error.status, [error.issue])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter
@@ -88,7 +89,7 @@ async def _received(call: Call) -> Response:
         raise refuse(
             415, "FB-REST-004", f"a message comes as application/hl7-v2, not {kind[:60] or '(none)'}"
         )
-    with call.held:
+    with closing(call):
         body = await read_body(call, HTTP_TYPES)
         if len(body) > call.services.settings.max_message_bytes:
             raise refuse(413, "FB-REST-007", "the message is larger than this server takes")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -24,6 +25,7 @@ from fhir_bridge.storage import HistoryEntry, SearchPage, Stored, Written
 __all__ = [
     "InPieces",
     "body_of",
+    "encoded",
     "history_bundle",
     "in_pieces",
     "matches",
@@ -102,6 +104,18 @@ def written(call: Call, result: Written) -> Response:
     return Response(body, status, headers=headers, media_type=FHIR_JSON)
 
 
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~=&-]*")
+
+
+def encoded(parameters: Sequence[tuple[str, str]]) -> str:
+    """Parameters as an address has them."""
+    plain = "&".join([f"{name}={value}" for name, value in parameters])
+    # A character of the two that separate, within a name or value, makes one more than there are.
+    if _UNRESERVED.fullmatch(plain) and plain.count("=") + plain.count("&") == 2 * len(parameters) - 1:
+        return plain
+    return urlencode(parameters)
+
+
 def _links(
     call: Call,
     path: str,
@@ -115,7 +129,7 @@ def _links(
         cursors: by relation: `next`, `previous`.
     """
     here = f"{call.base}/{path}" if path else call.base
-    own = here + (f"?{urlencode(parameters)}" if parameters else "")
+    own = here + (f"?{encoded(parameters)}" if parameters else "")
     links = [{"relation": "self", "url": own}]
     # All parameters as they came, unknown ones too: a cursor is bound to them (`Cursors`).
     kept = [pair for pair in requested if pair[0] != "_cursor"]

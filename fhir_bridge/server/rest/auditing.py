@@ -38,9 +38,11 @@ def _patients(entries: Iterable[Stored]) -> Iterable[str]:
 
 async def _through(call: Call, entries: Sequence[Stored]) -> list[str]:
     """Ids of the patients who are known by what is followed: whose document has a content, what has a Provenance."""
-    types = {stored.type for stored in entries} - {"AuditEvent"}
-    followed = {name for name in types if is_followed(name)}
-    named = [(stored.type, stored.id) for stored in entries if stored.type in followed]
+    named = [
+        (stored.type, stored.id)
+        for stored in entries
+        if stored.type != "AuditEvent" and is_followed(stored.type)
+    ]
     return await call.services.store.owners(*named) if named else []
 
 

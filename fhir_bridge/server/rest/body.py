@@ -133,7 +133,7 @@ async def _read(call: Call, limit: int) -> bytes:
         if arrived > INLINE_BYTES:
             if not kept:
                 # Given back when the request is over, not when the body is read: what was parsed of it lives as long.
-                call.held.callback(lambda: budget.give(kept))
+                call.hold(lambda: budget.give(kept))
             budget.take(arrived - kept)
             kept = arrived
 
@@ -156,7 +156,7 @@ async def _take_turn(call: Call) -> None:
             await call.services.large.acquire()
     except TimeoutError as error:
         raise busy("other large bodies are looked at") from error
-    call.held.callback(call.services.large.release)
+    call.hold(call.services.large.release)
 
 
 async def parsed(body: bytes) -> dict[str, Any]:

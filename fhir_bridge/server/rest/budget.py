@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from copy import copy
+from types import TracebackType
 
 from fhir_bridge.server.rest.refusal import Refusal, refuse
 from fhir_bridge.server.settings import Settings
@@ -72,25 +71,38 @@ class Budget:
         self.entries -= entries
         self.bytes -= size
 
-    @asynccontextmanager
-    async def limited(self) -> AsyncIterator[None]:
+    def limited(self) -> _Limit:
         """Stop the block, and what it waits for in the database, when the time is over.
 
         Raises:
             Refusal: 503.
         """
         self.start()
-        try:
-            async with asyncio.timeout(self.seconds) as timeout:
-                yield
-        except TimeoutError as error:
-            # A timeout from inside the block is the block's own error.
-            if not timeout.expired():
-                raise
-            raise self.too_long() from error
+        return _Limit(self)
 
     def too_long(self) -> Refusal:
         """What is said where the time is over."""
         return refuse(
             503, "FB-REST-019", f"a request has {self._seconds:g} seconds here: narrow it, or ask in parts"
         )
+
+
+class _Limit:
+    """The time of a block; a generator for it would cost each request several steps."""
+
+    __slots__ = ("_budget", "_timeout")
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._timeout = asyncio.timeout(budget.seconds)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as over:
+            raise self._budget.too_long() from over

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
@@ -157,7 +157,6 @@ class Call:
         operations: what is served at `$name`.
         describe: gives the CapabilityStatement, or with mode `terminology` what terminology does.
         budget: what the request may cost.
-        held: what is given back when the request is over.
         warnings: what a writer has to know of what is stored all the same.
     """
 
@@ -174,17 +173,30 @@ class Call:
     operations: Operations | None = field(default=None, repr=False)
     describe: Callable[[str], Awaitable[bytes]] | None = field(default=None, repr=False)
     budget: Budget = field(kw_only=True, repr=False)
-    held: ExitStack = field(default_factory=ExitStack, repr=False)
     warnings: list[Issue] = field(default_factory=list, repr=False)
     _prefer: dict[str, str] | None = field(default=None, repr=False)
+    _held: list[Callable[[], object]] = field(default_factory=list, repr=False)
+
+    def hold(self, give_back: Callable[[], object]) -> None:
+        """Hold something until the request is over."""
+        self._held.append(give_back)
+
+    def close(self) -> None:
+        """The request is over: what it holds is given back, the last first."""
+        while self._held:
+            self._held.pop()()
 
     @asynccontextmanager
     async def work(self) -> AsyncIterator[None]:
         """A turn at what is costly: waits for one, then the time of the budget runs."""
-        # By subject, the client and person of a token; without authorization nobody is distinguished.
-        async with self.services.slots.taken(self.access.subject or None):
+        async with self.turn():
             self.budget.start()
             yield
+
+    def turn(self) -> AbstractAsyncContextManager[None]:
+        """A turn alone, for what is costly and of several requests of the caller."""
+        # By subject, the client and person of a token; without authorization nobody is distinguished.
+        return self.services.slots.taken(self.access.subject or None)
 
     @property
     def address(self) -> str:
@@ -264,12 +276,12 @@ class Call:
 
     def audit_context(self) -> audit.Context:
         """What the AuditEvents of this request say of it."""
-        token = self.caller.token
+        token, client = self.caller.token, self.request.scope.get("client")
         return audit.Context(
             server=self.base,
             client=token.client_id if token else None,
             user=agent_of(token),
-            address=self.request.client.host if self.request.client else None,
+            address=client[0] if client else None,
             purpose=token.purpose if token else None,
             request_id=self.id_of_request,
         )

@@ -39,10 +39,18 @@ async def compress(request: Request, response: Response) -> None:
     """Compress the body of a finished answer where the client takes it and it pays."""
     # A file of its own has no body here, and goes out as it is.
     in_pieces = isinstance(response, (InPieces, Streamed))
-    if (not in_pieces and len(getattr(response, "body", b"")) < LEAST) or not _is_text(response):
+    if not in_pieces and len(getattr(response, "body", b"")) < LEAST:
         return
-    response.headers.add_vary_header("Accept-Encoding")
-    if "content-encoding" in response.headers or not accepts_gzip(request.headers.get("accept-encoding")):
+    # On raw headers, looked at once, as in the endpoint.
+    named = dict(response.raw_headers)
+    if not any(kind in named.get(b"content-type", b"") for kind in _KINDS):
+        return
+    if b"vary" in named:
+        response.headers.add_vary_header("Accept-Encoding")
+    else:
+        response.raw_headers.append((b"vary", b"Accept-Encoding"))
+    accepted = request.headers.get("accept-encoding")
+    if not accepted or b"content-encoding" in named or not accepts_gzip(accepted):
         return
     if isinstance(response, InPieces | Streamed):
         response.compress(_LEVEL)
@@ -56,10 +64,3 @@ async def compress(request: Request, response: Response) -> None:
     response.body = packed
     response.headers["Content-Encoding"] = "gzip"
     response.headers["Content-Length"] = str(len(packed))
-
-
-def _is_text(response: Response) -> bool:
-    return any(
-        name == b"content-type" and any(kind in value for kind in _KINDS)
-        for name, value in response.raw_headers
-    )

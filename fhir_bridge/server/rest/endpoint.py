@@ -14,12 +14,13 @@ import psycopg
 import psycopg_pool
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from fhir_bridge.fhir import definitions
 from fhir_bridge.fhir.access import AccessFilter
 from fhir_bridge.server.cors import Origins, preflight_headers
 from fhir_bridge.server.finishing import finished
+from fhir_bridge.server.joining import answer
 from fhir_bridge.server.rest import answers, hooks
 from fhir_bridge.server.rest.budget import Budget
 from fhir_bridge.server.rest.call import Call, check_format, query_of, request_id, wants_xml
@@ -115,7 +116,9 @@ class FhirEndpoint:
             failed = refuse(500, "FB-REST-011", f"the server failed on request {identity}")
             response = answers.outcome(failed.status, failed.issues)
         response = await self._finish(request, response, identity)
-        await _without_body_for_head(response, request)(scope, receive, send)
+        if scope["method"] == "HEAD":
+            response = _without_body(response)
+        await answer(response, scope, receive, send)
 
     async def _finish(self, request: Request, response: Response, identity: str) -> Response:
         # On raw headers, looked at once: Starlette's own interface copies or goes through them with each look.
@@ -211,8 +214,10 @@ class FhirEndpoint:
 
 async def _handled(call: Call, handler: Handler) -> Response:
     """The answer of a handler, and what the call held given back."""
-    with call.held:
+    try:
         return await handler(call)
+    finally:
+        call.close()
 
 
 def _segments(request: Request) -> list[str]:
@@ -325,9 +330,7 @@ def _of_storage(error: StorageError) -> Response:
     return answers.outcome(error.status, [error.issue], headers)
 
 
-def _without_body_for_head(response: Response, request: Request) -> ASGIApp:
-    if request.method != "HEAD":
-        return response
+def _without_body(response: Response) -> Response:
     # A new response: the length and the body of the first must not go out, its headers must (RFC 9110 §9.3.2).
     bare = Response(status_code=response.status_code)
     bare.raw_headers = response.raw_headers

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Unpack
 from urllib.parse import parse_qsl
 
@@ -33,6 +34,8 @@ __all__ = [
 MOST_PARAMETERS = 100
 LONGEST_VALUE = 8_192
 MOST_VALUES = 1_000
+_PLAIN = re.compile(r"(?:[A-Za-z_-]{1,40}=[A-Za-z0-9._/-]{1,80}(?:&(?=.)|$)){1,6}")
+"""Parameters in which nothing is encoded, and nothing is too long."""
 _OURS = frozenset({"_count", "_cursor", "_format", "_pretty", "_total"}) | SHOWN
 """Parameters that are read here; each may occur once."""
 
@@ -43,6 +46,8 @@ def decoded(query: str) -> list[tuple[str, str]]:
     Raises:
         Refusal: 400: not UTF-8, a NUL, too many or too long.
     """
+    if _PLAIN.fullmatch(query):
+        return [tuple(pair.split("=")) for pair in query.split("&")]  # type: ignore[misc]
     try:
         pairs = parse_qsl(query, keep_blank_values=True, max_num_fields=MOST_PARAMETERS, errors="strict")
     except ValueError as error:
@@ -114,16 +119,20 @@ async def search_by_post(call: Call) -> Response:
 
 
 async def _search(call: Call, parameters: list[tuple[str, str]], requested: str) -> Response:
-    async with call.work():
-        parts, page = await searchset(call, parameters)
+    parts, page = await searchset(call, parameters, alone=True)
     await audit_search(call, requested, page.shown, "search-type" if call.type else "search-system")
     return answers.in_pieces(parts)
 
 
-async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list[bytes], SearchPage]:
+async def searchset(
+    call: Call, parameters: list[tuple[str, str]], *, alone: bool = False
+) -> tuple[list[bytes], SearchPage]:
     """The Bundle that answers a search on the call's type, or without one on several, in pieces, and what it shows.
 
     It spends of the call's budget.
+
+    Args:
+        alone: whether it is all of a request, and has no turn yet.
 
     Raises:
         Refusal, StorageError: not allowed, or not understood.
@@ -143,17 +152,17 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     count = min(page_size(call, own.get("_count")), call.budget.entries)
     # A page of nothing is asked for its total.
     counted = own.get("_total", "none") != "none" or own.get("_summary") == "count" or count == 0
-    async with call.budget.limited():
-        page = await _search_of(
-            call,
-            criteria,
-            count=count,
-            cursor=own.get("_cursor"),
-            total="accurate" if counted else "none",
-            most_bytes=call.budget.bytes,
-            most_included=max(1, call.budget.entries - count),
-            codes=ServedCodeSets(call),
-        )
+    options: SearchOptions = {
+        "count": count,
+        "cursor": own.get("_cursor"),
+        "total": "accurate" if counted else "none",
+        "most_bytes": call.budget.bytes,
+        "most_included": max(1, call.budget.entries - count),
+    }
+    if alone:
+        page = await _page_alone(call, criteria, options)
+    else:
+        page = await _page(call, criteria, options)
     notes = _unknown(call, page)
     ignored = {parameter.name for parameter in page.unknown}
     used = [pair for pair in parameters if pair[0] not in ignored]
@@ -165,6 +174,25 @@ async def searchset(call: Call, parameters: list[tuple[str, str]]) -> tuple[list
     parts = answers.search_bundle(call, call.address, used, page, contents, notes, parameters)
     call.budget.spend(entries=len(page.shown), size=sum(map(len, parts)))
     return parts, page
+
+
+async def _page_alone(call: Call, criteria: list[tuple[str, str]], options: SearchOptions) -> SearchPage:
+    """A page of a search that is a request of its own: a short one shares its turn with others of the caller."""
+    if call.type and call.compartment is None and options["cursor"] is None and options["total"] == "none":
+        planned = await call.services.store.searches.planned(
+            call.type, criteria, call.access, options["count"], options["most_bytes"]
+        )
+        if planned is not None:
+            async with call.budget.limited():
+                return await planned.page(call.turn)
+    async with call.work():
+        return await _page(call, criteria, options)
+
+
+async def _page(call: Call, criteria: list[tuple[str, str]], options: SearchOptions) -> SearchPage:
+    async with call.budget.limited():
+        options = {**options, "codes": ServedCodeSets(call)}
+        return await _search_of(call, criteria, **options)
 
 
 async def _search_of(
