@@ -11,7 +11,13 @@ from psycopg import AsyncConnection
 
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage import deliveries, inbox, records
-from fhir_bridge.storage.contribution_rows import read_states, remove_states, write_states
+from fhir_bridge.storage.contribution_rows import (
+    States,
+    add_states,
+    name_sources,
+    read_states,
+    remove_states,
+)
 from fhir_bridge.storage.contributions import MERGED, version_order
 from fhir_bridge.storage.dictionaries import Dictionaries
 from fhir_bridge.storage.indexing import Identity, identify_within, make_rows
@@ -25,6 +31,7 @@ from fhir_bridge.storage.stated_facts import (
     is_ended,
     is_fact,
 )
+from fhir_bridge.storage.statements import Statement
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.subjects import LoadResult, Message, Subject, read_subject
 from fhir_bridge.storage.versions import Current, lock, write_versions
@@ -50,11 +57,15 @@ class BatchSettings:
 
 @dataclass(slots=True)
 class BatchSet:
-    """A source record on its way: its messages, and what the store does with it. record None: a resource alone."""
+    """A source record on its way: its messages, and what the store does with it. record None: a resource alone.
+
+    known: it may have been entered before.
+    """
 
     record: RecordSet | None
     messages: list[Message]
     key: int = LOOSE
+    known: bool = True
     given_up: list[Claim] = field(default_factory=list)
 
     @property
@@ -76,6 +87,8 @@ class Batch:
     unborn: Collection[Identity] = ()
     subjects: dict[Identity, Subject] = field(default_factory=dict)
     conversions: dict[ConvertedBy, int] = field(default_factory=dict)
+    sources: set[str] = field(default_factory=set)
+    _fresh: set[int] = field(default_factory=set)
 
     async def run(self, sets: list[BatchSet]) -> None:
         """All of it."""
@@ -103,11 +116,16 @@ class Batch:
         known: dict[tuple[str, str], KnownRecord] = {}
         if with_records:
             wanted = [entry.record.converted_by for entry in with_records if entry.record is not None]
-            self.conversions = await conversion_keys(self.connection, filter(None, wanted))
+            numbers = self.settings.dictionaries.conversions
+            self.conversions = await conversion_keys(self.connection, filter(None, wanted), numbers)
             heads = {
                 entry.name: self._head(entry.record) for entry in with_records if entry.record is not None
             }
-            known = await records.lock_records(self.connection, heads)
+            entered_now = None
+            if not any(entry.known for entry in with_records):
+                entered_now = await records.enter_records(self.connection, heads)
+            known = entered_now or await records.lock_records(self.connection, heads)
+            self._fresh = {record.key for record in known.values() if record.fresh}
         entered = []
         for entry in sets:
             if entry.record is not None:
@@ -153,8 +171,9 @@ class Batch:
 
     async def _lock(self, resources: Collection[int]) -> None:
         numbers = {self.keys[identity]: identity for identity in self.unborn}
-        rows = await lock(self.connection, [key for key in resources if key not in numbers])
-        states = await read_states(self.connection, rows)
+        stored = [key for key in resources if key not in numbers]
+        rows = await lock(self.connection, stored) if stored else {}
+        states = await read_states(self.connection, rows) if rows else {}
         # Of a live resource without contributions it is to be known whether a record or a
         # person wrote it (`read_subject`).
         bare = [key for key, row in rows.items() if row.live and key not in states]
@@ -363,7 +382,13 @@ class Batch:
 
     async def _known_hashes(self, messages: list[Message]) -> dict[Identity, set[bytes]]:
         """Which contents timed messages said before: asked again now that the rows are locked."""
-        contents = [(message.identity, message.contribution.hash) for message in messages]
+        contents = [
+            (message.identity, message.contribution.hash)
+            for message in messages
+            if message.identity not in self.unborn
+        ]
+        if not contents:
+            return {}
         # Known before the rows were locked (`Loader._pending`); another load may have brought the same since.
         _, timed = await records.known_contents(self.connection, contents)
         known: dict[Identity, set[bytes]] = {}
@@ -453,15 +478,14 @@ class Batch:
         if replaced:
             # Outputs without a copy of their own mean the current version, which is about to become another.
             await records.keep_outputs(connection, replaced)
-        versions = [subject.new_version(self.settings.dictionaries.definitions) for subject in changed]
+        known = self.settings.dictionaries
         # A fold may name what no message of this batch named; numbers are taken on this
-        # connection (`identify_within`).
-        items = [
-            new.item for new in versions if new.item is not None
-        ]  # merged, withdrawn: not the messages' own
-        await identify_within(connection, self.settings.dictionaries, items, self.keys, fresh=())
-        past = [old for subject in touched for old in subject.past]
-        await write_versions(connection, self.settings.dictionaries, self.keys, versions, past)
+        # connection (`identify_within`). A message's own content is numbered (`identify`).
+        anew = {subject.current.key for subject in changed if subject.item is None}
+        versions = [subject.new_version(known.definitions) for subject in changed]
+        items = [new.item for new in versions if new.item is not None and new.current.key in anew]
+        if items:
+            await identify_within(connection, known, items, self.keys, fresh=())
         # What is refused, or told by a newer file, may be referred to all the same.
         await make_rows(
             connection,
@@ -471,17 +495,28 @@ class Batch:
         # Deleted first: a source that says nothing any more must leave no row, and an upsert removes none.
         if folded:
             await remove_states(connection, folded)
-        rows = [
+        states: list[tuple[int, States, bool]] = [
             (subject.current.key, subject.states, subject.live and not subject.overruled)
             for subject in touched
         ]
-        await write_states(connection, rows)
+        self.sources = {name for subject in touched for name in subject.states}
+        await name_sources(connection, states, known.sources)
+        past = [old for subject in touched for old in subject.past]
+        statement = Statement()
+        add_states(statement, states)
         # One row a key: ON CONFLICT DO UPDATE refuses a statement that meets the same row twice.
-        await records.write_claims(
-            connection,
+        records.add_claims(
+            statement,
             list({(row.resource, row.record, row.hash): row for row in map(self._claim, claims)}.values()),
-            {item.key: self._head(item.record) for item in sets if item.record is not None},
         )
+        await write_versions(connection, known, self.keys, versions, past, statement=statement)
+        heads = {
+            item.key: self._head(item.record)
+            for item in sets
+            if item.record is not None and item.key not in self._fresh
+        }
+        if heads:
+            await records.note_heads(connection, heads)
         await inbox.note(connection, inbox.duplicates(self.outcomes.issues, self.settings.adapter))
 
     def _claim(self, claim: tuple[BatchSet, Message, int]) -> ClaimRow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from datetime import UTC, datetime
 
 import orjson
@@ -11,11 +11,19 @@ from psycopg import AsyncConnection
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.storage.contributions import MERGED, NUMBERED, Contribution, Order, newest_of
 from fhir_bridge.storage.records import keep_outputs
-from fhir_bridge.storage.statements import contents
+from fhir_bridge.storage.statements import Columns, Statement, arrays, transposed
 from fhir_bridge.storage.stored import parse
 from fhir_bridge.storage.versions import Current
 
-__all__ = ["keep_contents", "read_states", "remove_states", "write_states"]
+__all__ = [
+    "States",
+    "add_states",
+    "keep_contents",
+    "name_sources",
+    "read_states",
+    "remove_states",
+    "write_states",
+]
 
 States = dict[str, Contribution]
 """A resource's contributions by source."""
@@ -86,53 +94,85 @@ def _write_orders(orders: Mapping[str, Order]) -> bytes:
     )
 
 
+_ROW: Columns = {
+    "resource": "bigint",
+    "source": "text",
+    "time": "timestamptz",
+    "arrival": "int",
+    "rank": "smallint",
+    "hash": "bytea",
+    "load": "uuid",
+    "bytes": "varchar",
+    "orders": "bytea",
+    "sequence": "text",
+    "mapping": "text",
+}
+_NAMES = ", ".join(_ROW)
+# The primary key is (resource, source): a source has one state of a resource, the fold of all its messages.
+_WRITE = (
+    f"INSERT INTO contribution ({_NAMES}) "  # noqa: S608
+    "SELECT n.resource, s.key, n.time, n.arrival, n.rank, n.hash, l.key, n.bytes, n.orders, n.sequence, n.mapping "
+    f"FROM {arrays(_ROW)} AS n ({_NAMES}) "
+    "JOIN source_name s ON s.name = n.source LEFT JOIN load_run l ON l.id = n.load "
+    "ON CONFLICT (resource, source) DO UPDATE SET time = excluded.time, arrival = excluded.arrival, "
+    "rank = excluded.rank, hash = excluded.hash, load = excluded.load, bytes = excluded.bytes, "
+    "orders = excluded.orders, sequence = excluded.sequence, mapping = excluded.mapping"
+)
+
+
 async def write_states(connection: AsyncConnection, states: Sequence[tuple[int, States, bool]]) -> None:
-    """Write the contributions of resources (key, states, whether there is a current version).
+    """Write the contributions of resources (`add_states`)."""
+    await name_sources(connection, states, ())
+    statement = Statement()
+    add_states(statement, states)
+    await statement.run(connection)
+
+
+def add_states(statement: Statement, states: Sequence[tuple[int, States, bool]]) -> None:
+    """Put the contributions of resources (key, states, whether there is a current version) into a statement. Their
+    sources and loads have their numbers (`name_sources`).
 
     Content that is the current version's own is not written twice.
     """
     rows = [
-        (key, state, _content(state, sources, live=live))
+        (
+            key,
+            state.source,
+            state.time,
+            state.arrival,
+            state.rank,
+            state.hash,
+            _load(state),
+            _content(state, sources, live=live),
+            None if state.orders is None else _write_orders(state.orders),
+            state.sequence,
+            state.mapping,
+        )
         for key, sources, live in states
         for state in sources.values()
     ]
-    if not rows:
-        return
-    await _name(connection, [state for _, state, _ in rows])
-    # The primary key is (resource, source): a source has one state of a resource, the fold of all its messages.
-    await connection.execute(
-        "INSERT INTO contribution "
-        "(resource, source, time, arrival, rank, hash, load, bytes, orders, sequence, mapping) "
-        "SELECT n.resource, s.key, n.time, n.arrival, n.rank, n.hash, l.key, n.bytes, n.orders, n.sequence, n.mapping "
-        "FROM unnest(%s::bigint[], %s::text[], %s::timestamptz[], %s::int[], %s::smallint[], %s::bytea[], "
-        "%s::uuid[], %b::varchar[], %s::bytea[], %s::text[], %s::text[]) AS n "
-        "(resource, source, time, arrival, rank, hash, load, bytes, orders, sequence, mapping) "
-        "JOIN source_name s ON s.name = n.source LEFT JOIN load_run l ON l.id = n.load "
-        "ON CONFLICT (resource, source) DO UPDATE SET time = excluded.time, arrival = excluded.arrival, "
-        "rank = excluded.rank, hash = excluded.hash, load = excluded.load, bytes = excluded.bytes, "
-        "orders = excluded.orders, sequence = excluded.sequence, mapping = excluded.mapping",
-        (
-            [key for key, _, _ in rows],
-            [state.source for _, state, _ in rows],
-            [state.time for _, state, _ in rows],
-            [state.arrival for _, state, _ in rows],
-            [state.rank for _, state, _ in rows],
-            [state.hash for _, state, _ in rows],
-            [state.load for _, state, _ in rows],
-            contents([content for _, _, content in rows]),
-            [None if state.orders is None else _write_orders(state.orders) for _, state, _ in rows],
-            [state.sequence for _, state, _ in rows],
-            [state.mapping for _, state, _ in rows],
-        ),
-    )
+    if rows:
+        statement.add(_WRITE, *transposed(_ROW, rows))
 
 
-async def _name(connection: AsyncConnection, states: Sequence[Contribution]) -> None:
-    """See that the sources and loads of contributions have their numbers."""
+def _load(state: Contribution) -> str | None:
+    """The load that brought a state, where it counts: of messages without time (`contributions.arrive`)."""
+    return None if state.time is not None or state.load is None else str(state.load)
+
+
+async def name_sources(
+    connection: AsyncConnection, states: Sequence[tuple[int, States, bool]], known: Container[str]
+) -> None:
+    """See that the sources and loads of contributions have their numbers.
+
+    Args:
+        known: sources that have one.
+    """
+    several = [state for _, sources, _ in states for state in sources.values()]
     # ORDER BY: two loads that insert the same names in different orders would wait for each other for ever.
     for table, column, kind, names in (
-        ("source_name", "name", "text", {state.source for state in states}),
-        ("load_run", "id", "uuid", {str(state.load) for state in states if state.load is not None}),
+        ("source_name", "name", "text", {state.source for state in several if state.source not in known}),
+        ("load_run", "id", "uuid", {load for state in several if (load := _load(state)) is not None}),
     ):
         if names:
             await connection.execute(

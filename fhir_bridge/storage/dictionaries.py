@@ -16,6 +16,7 @@ from fhir_bridge.storage.conditions import FALSE, Condition
 from fhir_bridge.storage.errors import IndexPending, RecordsPending
 from fhir_bridge.storage.facets import NONE, Facets, add_facet_set, find_facet_set, having, members_of
 from fhir_bridge.storage.indexed import included
+from fhir_bridge.storage.origins import ConvertedBy
 
 __all__ = ["INDEX_PENDING", "NO_SYSTEM", "RECORDS_PENDING", "Dictionaries"]
 
@@ -49,6 +50,8 @@ class Dictionaries:
         definitions: those that have the search parameters.
         base: the address below which these resources are served; empty where they are not.
         depended: how often an answer was one of the moment: something had no number yet, or may get further ones.
+        sources: names of sources of contributions that the database has.
+        conversions: the numbers of mappings that converted what is there.
     """
 
     def __init__(
@@ -66,6 +69,8 @@ class Dictionaries:
         self._keys: list[int] = []
         self._resources: dict[tuple[str, str], int] = {}
         self._facet_sets: dict[tuple[str, Facets], int] = {}
+        self.sources: set[str] = set()
+        self.conversions: dict[ConvertedBy, int] = {}
         self._records_pending = False
         self._index_pending = False
         self.depended = 0
@@ -271,6 +276,15 @@ class Dictionaries:
         """The database may have crashed: the newest rows may be gone (they are not made durable by themselves)."""
         self._resources.clear()
         self._facet_sets.clear()
+        self.sources.clear()
+        self.conversions.clear()
+
+    def remember_origins(self, sources: Iterable[str], conversions: Mapping[ConvertedBy, int]) -> None:
+        """Keep what a batch entered, once it is durable."""
+        if len(self.sources) > MOST_KEPT:
+            self.sources.clear()
+        self.sources.update(sources)
+        self.conversions.update(conversions)
 
     def parameter(self, resource_type: str, code: str) -> int:
         """The number of an allocated search parameter."""

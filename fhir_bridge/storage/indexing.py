@@ -298,14 +298,25 @@ async def identify(
         missing = [pair for pair in missing if pair not in unborn]
     if missing:
         async with pool.connection() as connection:
-            async with connection.transaction():
-                # These rows alone may be lost in a crash: the write that needs them commits after them, and its
-                # commit makes them durable as well, for the log is written in order.
-                await connection.execute("SET LOCAL synchronous_commit = off")
-                await _make_rows(connection, missing)
-            # Read again, not RETURNING: of a row that another writer inserted first DO NOTHING returns nothing.
-            keys.update(await find_keys(connection, missing))
+            for some in _in_parts(missing):
+                rows = await connection.execute(_MAKE_LAZILY, _columns(some))
+                keys.update(((row[0], row[1]), row[2]) for row in await rows.fetchall())
+            # Of a row that another writer inserted first DO NOTHING returns nothing.
+            if left := [pair for pair in missing if pair not in keys]:
+                keys.update(await find_keys(connection, left))
     return keys
+
+
+# These rows alone may be lost in a crash: the write that needs them commits after them, and its commit makes them
+# durable as well, for the log is written in order. Of the setting's own statement it holds for no other.
+_MAKE_LAZILY = (
+    "INSERT INTO resource (type, id) SELECT n.type, n.id FROM unnest(%s::text[], %s::text[]) AS n (type, id), "
+    "(SELECT set_config('synchronous_commit', 'off', true)) AS lazily ON CONFLICT DO NOTHING RETURNING type, id, key"
+)
+
+
+def _columns(identities: Sequence[Identity]) -> list[Any]:
+    return transposed({"type": "text", "id": "text"}, identities)
 
 
 def _unknown(
@@ -397,7 +408,7 @@ async def _make_rows(connection: AsyncConnection, identities: Sequence[Identity]
     for some in _in_parts(identities):
         await connection.execute(
             "INSERT INTO resource (type, id) SELECT * FROM unnest(%s::text[], %s::text[]) ON CONFLICT DO NOTHING",
-            ([pair[0] for pair in some], [pair[1] for pair in some]),
+            _columns(some),
         )
 
 
@@ -433,7 +444,7 @@ async def find_keys(connection: AsyncConnection, identities: Sequence[Identity])
         rows = await connection.execute(
             "SELECT w.number, r.key FROM unnest(%s::text[], %s::text[]) WITH ORDINALITY AS w (type, id, number)"
             " JOIN resource r ON r.type = w.type AND r.id = w.id",
-            ([pair[0] for pair in some], [pair[1] for pair in some]),
+            _columns(some),
         )
         results.update((some[number - 1], key) for number, key in await rows.fetchall())
     return results

@@ -240,7 +240,8 @@ class Loader:
                 return None
             refuse_implicit_rules(resource)
             contribution = incoming(resource, adapter, self._load, mapping=mapping)
-            item = index(contribution.resource, identity, self._dictionaries.definitions)
+            known = self._dictionaries.definitions
+            item = index(contribution.resource, identity, known, nul=contribution.nul)
         except BadResource as error:
             self.result.rejected += 1
             self.result.add_issue("FB-STORE-012", error.message, where)
@@ -248,7 +249,10 @@ class Loader:
         if item.type == "Consent" and (reason := uninterpreted(contribution.resource)) is not None:
             self.result.add_issue("FB-STORE-040", reason, where)
         self.result.resources[item.type] += 1
-        return Message(item.type, identity, contribution, item, resource)
+        whole = not (contribution.delta or contribution.cleared) and resource.get(
+            "meta"
+        ) == contribution.resource.get("meta")
+        return Message(item.type, identity, contribution, item, resource, whole=whole)
 
     async def _write(self, batch: list[BatchSet], first: Before | None = None) -> list[RecordSet]:
         """Write a batch; the records that it refused."""
@@ -276,32 +280,45 @@ class Loader:
         async with self._pool.connection() as connection, connection.transaction():
             if first is not None:
                 await first(connection)
-            await Batch(self._settings, connection, keys, outcomes, refused, unborn).run(pending)
+            work = Batch(self._settings, connection, keys, outcomes, refused, unborn)
+            await work.run(pending)
         self.result.add_outcomes(outcomes)  # only now is it durable
+        self._dictionaries.remember_origins(work.sources, work.conversions)
         return refused
 
     async def _pending(self, batch: list[BatchSet]) -> list[BatchSet]:
         """The sets that say anything new, or no longer say what they did."""
-        messages = [message for item in batch for message in item.messages]
         names = [item.name for item in batch if item.record is not None]
         async with self._pool.connection() as connection:
             known = await records.known_records(connection, names) if names else {}
-            last, timed = await records.known_contents(
-                connection, [(message.identity, message.contribution.hash) for message in messages]
-            )
-        pending, position = [], 0
-        for item in batch:
+            # A set is settled only as a whole: a record that says less than before gives something up, and of one that
+            # says more it need not be known what of it is stored.
+            same: list[BatchSet] = []
+            pending: list[BatchSet] = []
+            for item in batch:
+                claims: set[tuple[str, str, bytes]] = set()
+                if item.record is not None:
+                    record = known.get(item.name)
+                    item.known = record is not None
+                    if record is not None:
+                        claims = {(*identity, claim[1]) for claim, identity in record.claims.items()}
+                hashes = {(*message.identity, message.contribution.hash) for message in item.messages}
+                if item.record is None or claims == hashes:
+                    same.append(item)
+                elif item.messages or claims:
+                    pending.append(item)
+            contents = [
+                (message.identity, message.contribution.hash) for item in same for message in item.messages
+            ]
+            last, timed = await records.known_contents(connection, contents) if contents else (set(), set())
+        position = 0
+        unsettled = set(map(id, pending))
+        for item in same:
             locations = range(position, position + len(item.messages))
             position += len(item.messages)
             record = None if item.record is None else known.get(item.name)
-            claims = (
-                set()
-                if record is None
-                else {(*identity, claim[1]) for claim, identity in record.claims.items()}
-            )
             # Stored and counting; or timed, which does not become newer by coming
             # again; or replaced by a newer file.
-            hashes = {(*message.identity, message.contribution.hash) for message in item.messages}
             settled = all(
                 location in last
                 or location in timed
@@ -310,12 +327,12 @@ class Loader:
                 )
                 for location, message in zip(locations, item.messages, strict=True)
             )
-            # A set is settled only as a whole: a record that says less than before gives something up.
-            if settled and (item.record is None or claims == hashes):
+            if settled:
                 self.result.unchanged += len(item.messages)
-            elif item.messages or claims:
-                pending.append(item)
-        return pending
+            elif item.messages:
+                unsettled.add(id(item))
+        # In the order in which they came.
+        return [item for item in batch if id(item) in unsettled]
 
 
 async def each(outputs: Iterable[Output] | AsyncIterable[Output]) -> AsyncIterator[Output]:

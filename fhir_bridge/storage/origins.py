@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from psycopg import AsyncConnection
@@ -45,11 +45,14 @@ class Origin(NamedTuple):
 
 
 async def conversion_keys(
-    connection: AsyncConnection, wanted: Iterable[ConvertedBy]
+    connection: AsyncConnection, wanted: Iterable[ConvertedBy], known: Mapping[ConvertedBy, int]
 ) -> dict[ConvertedBy, int]:
-    """The keys of conversions; new ones are entered."""
+    """The keys of conversions, of which some are known; new ones are entered."""
     keys: dict[ConvertedBy, int] = {}
     for each in sorted(set(wanted)):
+        if each in known:
+            keys[each] = known[each]
+            continue
         select = (
             "SELECT key FROM conversion WHERE adapter = %s AND mapping = %s AND version = %s AND hash = %s"
         )

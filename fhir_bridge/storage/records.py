@@ -12,7 +12,7 @@ from fhir_bridge.storage.contributions import Contribution, fold, incoming
 from fhir_bridge.storage.deliveries import Delivery
 from fhir_bridge.storage.indexing import Identity
 from fhir_bridge.storage.origins import ConvertedBy
-from fhir_bridge.storage.statements import Columns, Statement
+from fhir_bridge.storage.statements import Columns, Statement, array
 from fhir_bridge.storage.stored import parse
 
 __all__ = [
@@ -24,14 +24,16 @@ __all__ = [
     "RecordHead",
     "RecordSet",
     "active_contents",
+    "add_claims",
     "claimed_by_others",
+    "enter_records",
     "fold_claims",
     "give_up",
     "keep_outputs",
     "known_contents",
     "known_records",
     "lock_records",
-    "write_claims",
+    "note_heads",
 ]
 
 LOOSE = 0
@@ -90,12 +92,14 @@ class KnownRecord:
     """A record as the ledger has it: key, mapping version, and its active claims with the identity of each resource.
 
     superseded: those that do not count, since a newer delivery replaces them (type, id, hash).
+    fresh: it was entered in this transaction.
     """
 
     key: int
     mapping: str
     claims: dict[Claim, Identity] = field(default_factory=dict)
     superseded: set[tuple[str, str, bytes]] = field(default_factory=set)
+    fresh: bool = False
 
 
 # LEFT JOIN: a record may say nothing at present, and is known all the same.
@@ -104,12 +108,14 @@ _KNOWN = (
     "FROM unnest(%s::text[], %s::text[]) AS w (source, id) JOIN source_record r ON r.source = w.source AND r.id = w.id "
     "LEFT JOIN output o ON o.record = r.key AND o.active LEFT JOIN resource x ON x.key = o.resource"
 )
-# An update without a change, for the lock that it takes; ORDER BY, so that all batches lock in one order.
-_LOCK = (
+_ENTER = (
     "INSERT INTO source_record (source, id, mapping, locator, conversion) "
     "SELECT * FROM unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::int[]) "
-    "ORDER BY 1, 2 ON CONFLICT (source, id) DO UPDATE SET mapping = source_record.mapping"
+    "ORDER BY 1, 2 ON CONFLICT (source, id) DO "
 )
+# An update without a change, for the lock that it takes; ORDER BY, so that all batches lock in one order.
+_LOCK = _ENTER + "UPDATE SET mapping = source_record.mapping"
+_ENTER_NEW = _ENTER + "NOTHING RETURNING source, id, key"
 
 
 async def known_records(
@@ -117,7 +123,8 @@ async def known_records(
 ) -> dict[tuple[str, str], KnownRecord]:
     """The records of these (source, id) that the ledger has."""
     records: dict[tuple[str, str], KnownRecord] = {}
-    rows = await connection.execute(_KNOWN, ([name[0] for name in names], [name[1] for name in names]))
+    values = [array("text", [name[place] for name in names]) for place in (0, 1)]
+    rows = await connection.execute(_KNOWN, values)
     for (
         source,
         identity,
@@ -137,6 +144,35 @@ async def known_records(
     return records
 
 
+async def enter_records(
+    connection: AsyncConnection, names: Mapping[tuple[str, str], RecordHead]
+) -> dict[tuple[str, str], KnownRecord] | None:
+    """Enter and lock records of which none is known; None where one is all the same, entered meanwhile.
+
+    Args:
+        names: as of `lock_records`.
+    """
+    rows = await (await connection.execute(_ENTER_NEW, _entered(names))).fetchall()
+    if len(rows) < len(names):
+        return None
+    return {
+        (source, name): KnownRecord(key, names[source, name].mapping, fresh=True)
+        for source, name, key in rows
+    }
+
+
+def _entered(names: Mapping[tuple[str, str], RecordHead]) -> list[Any]:
+    ordered = sorted(names)
+    heads = [names[name] for name in ordered]
+    return [
+        array("text", [name[0] for name in ordered]),
+        array("text", [name[1] for name in ordered]),
+        array("text", [head.mapping for head in heads]),
+        array("text", [head.locator for head in heads]),
+        array("int", [head.conversion for head in heads]),
+    ]
+
+
 async def lock_records(
     connection: AsyncConnection, names: Mapping[tuple[str, str], RecordHead]
 ) -> dict[tuple[str, str], KnownRecord]:
@@ -145,16 +181,8 @@ async def lock_records(
     Args:
         names: (source, id) to what a new record is entered with.
     """
-    ordered = sorted(names)
-    await connection.execute(
-        _LOCK,
-        (
-            [name[0] for name in ordered],
-            [name[1] for name in ordered],
-            *([names[name][place] for name in ordered] for place in range(3)),
-        ),
-    )
-    return await known_records(connection, ordered)
+    await connection.execute(_LOCK, _entered(names))
+    return await known_records(connection, sorted(names))
 
 
 async def known_contents(
@@ -165,19 +193,21 @@ async def known_contents(
     A content without time that another one replaced may come again, and is then the newest.
     """
     # The hash of a source's state is that of its last message: such a content is
-    # current, or the newest of its source.
+    # current, or the newest of its source. One look at the index for each, whatever the table was when
+    # this was planned.
     rows = await connection.execute(
-        "SELECT w.n, EXISTS (SELECT FROM contribution c WHERE c.resource = r.key AND c.hash = w.hash) AND EXISTS "
-        "(SELECT FROM output o WHERE o.resource = r.key AND o.hash = w.hash AND o.active AND NOT o.superseded), "
-        "EXISTS (SELECT FROM output o WHERE o.resource = r.key AND o.hash = w.hash AND o.active AND o.timed "
+        "SELECT w.n, EXISTS (SELECT FROM contribution c WHERE c.resource = w.key AND c.hash = w.hash) AND EXISTS "
+        "(SELECT FROM output o WHERE o.resource = w.key AND o.hash = w.hash AND o.active AND NOT o.superseded), "
+        "EXISTS (SELECT FROM output o WHERE o.resource = w.key AND o.hash = w.hash AND o.active AND o.timed "
         "AND NOT o.superseded) "
-        "FROM unnest(%s::int[], %s::text[], %s::text[], %s::bytea[]) AS w (n, type, id, hash) "
-        "JOIN resource r ON r.type = w.type AND r.id = w.id",
+        "FROM (SELECT n, hash, (SELECT r.key FROM resource r WHERE r.type = u.type AND r.id = u.id) AS key "
+        "FROM unnest(%s::int[], %s::text[], %s::text[], %b::bytea[]) AS u (n, type, id, hash) OFFSET 0) AS w "
+        "WHERE w.key IS NOT NULL",
         (
-            list(range(len(contents))),
-            [identity[0] for identity, _ in contents],
-            [identity[1] for identity, _ in contents],
-            [digest for _, digest in contents],
+            array("int", range(len(contents))),
+            array("text", [identity[0] for identity, _ in contents]),
+            array("text", [identity[1] for identity, _ in contents]),
+            array("bytea", [digest for _, digest in contents]),
         ),
     )
     last, timed = set(), set()
@@ -264,13 +294,8 @@ async def keep_outputs(connection: AsyncConnection, resources: Sequence[int]) ->
     )
 
 
-async def write_claims(
-    connection: AsyncConnection,
-    rows: Sequence[ClaimRow],
-    heads: Mapping[int, RecordHead],
-) -> None:
-    """Write claims, and note where records were and what converted them."""
-    statement = Statement()
+def add_claims(statement: Statement, rows: Sequence[ClaimRow]) -> None:
+    """Put claims into a statement."""
     # `superseded` is not touched here: which edition counts is marked for the whole series (`deliveries.mark`).
     statement.insert(
         "output",
@@ -279,7 +304,10 @@ async def write_claims(
         conflict="ON CONFLICT (resource, record, hash) DO UPDATE SET active = true, arrival = excluded.arrival, "
         "bytes = coalesce(output.bytes, excluded.bytes), edition = excluded.edition, place = excluded.place",
     )
-    await statement.run(connection)
+
+
+async def note_heads(connection: AsyncConnection, heads: Mapping[int, RecordHead]) -> None:
+    """Note where records were and what converted them."""
     # A record that says nothing has no mapping version, and keeps the one that it had.
     changed = {key: head for key, head in heads.items() if head.mapping}
     if changed:

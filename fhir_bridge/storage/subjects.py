@@ -98,6 +98,7 @@ class Message:
         content: as it came, with the instructions of a delta.
         part: what of its delivery it is about; edition: the number of what the delivery says of that.
         superseded: a newer delivery replaces it.
+        whole: nothing was taken off it, so that its hash is that of its content.
     """
 
     type: str
@@ -108,6 +109,7 @@ class Message:
     part: str = ""
     edition: int | None = None
     superseded: bool = False
+    whole: bool = False
 
     @property
     def identity(self) -> Identity:
@@ -174,7 +176,8 @@ class Subject:
         # After the fold the source's state is that of another message: this one came late.
         late = known is not None and state.hash != contribution.hash
         content = merge(list(self.states.values()), precedence)
-        digest = content_hash(content)
+        own = message.whole and content is message.contribution.resource
+        digest = message.contribution.hash if own else content_hash(content)
         # Not live and not changed by a late message: a deletion by a person stays
         # until a source has something new.
         same = (
@@ -206,9 +209,8 @@ class Subject:
             return contribution.arrival
         # The index entries computed from the message hold only where the content
         # is the message's own, unmerged.
-        self._become(
-            content, digest, state, message.item if content is message.contribution.resource else None
-        )
+        own = own or content == message.contribution.resource
+        self._become(content, digest, state, message.item if own else None)
         if not conflict:
             # By version: a resource that was deleted and comes again is an update.
             if self.version == 1:

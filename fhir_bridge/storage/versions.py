@@ -31,6 +31,7 @@ async def write_versions(
     *,
     audit: Sequence[AuditRecord] = (),
     named: Named | None = None,
+    statement: Statement | None = None,
 ) -> None:
     """Write versions of rows that are locked, or fresh. Every path that changes a resource ends here.
 
@@ -40,9 +41,10 @@ async def write_versions(
         keys: internal keys of everything that the new contents refer to (`identify`).
         audit: what is recorded of it, in the same statement.
         named: what has to be there, or nothing is written.
+        statement: of what is written with them.
     """
     consequences = await Consequences.of(connection, dictionaries, keys, versions)
-    statement = Statement()
+    statement = statement or Statement()
     results = [*versions, *consequences.versions]
     writer = IndexWriter(dictionaries, keys)
     many = sum([len(new.item.entries) for new in results if new.item is not None]) > LARGE

@@ -265,6 +265,7 @@ class ProfileCompiler:
                     beside,
                     inner,
                     definition_location(profile, part.id),
+                    match.text,
                 )
             )
         if not slices:
@@ -466,15 +467,17 @@ def _collector(element: Element) -> Collector:
     names = tuple(element.json_names.items())
     step = element.name.removesuffix("[x]")
     if not element.is_list:
+        places = {name: (number, name, code) for number, (name, code) in enumerate(names)}
+        places |= {"_" + name: place for name, place in places.items()}
 
         def single(value: dict[str, Any], path: Path) -> list[Item]:
-            results: list[Item] = []
-            for name, code in names:
-                if name in value:
-                    results.append((value[name], (path, step, -1), code, value.get("_" + name)))
-                elif "_" + name in value:
-                    results.append((None, (path, step, -1), code, value["_" + name]))
-            return results
+            stated = {place for key in value if (place := places.get(key)) is not None}
+            if not stated:
+                return []
+            return [
+                (value.get(name), (path, step, -1), code, value.get("_" + name))
+                for _, name, code in (stated if len(stated) == 1 else sorted(stated))
+            ]
 
         return single
     # A list is never a choice: it has one name.

@@ -8,7 +8,7 @@ from typing import Any
 
 from fhir_bridge.fhir.validation.patterns import values_at
 from fhir_bridge.fhir.validation.run import Check, Path, Run
-from fhir_bridge.fhir.validation.slicing import Matcher, SingleCoding
+from fhir_bridge.fhir.validation.slicing import Matcher, SingleCoding, SingleText
 
 __all__ = ["Codes", "Item", "Slice", "SliceGroup", "run_checks"]
 
@@ -40,7 +40,7 @@ class Slice:
 
     Attributes:
         name: as in the profile; a reslice's own part (`b` of `a/b`).
-        coding: where it is reported by one coding.
+        coding: where it is reported by one coding; text: by the text of one property.
         types: type codes that the slice leaves of a choice; None where it narrows nothing.
         checks: what its items must satisfy.
         beside: what the `_name` of its items must satisfy.
@@ -58,6 +58,7 @@ class Slice:
     beside: tuple[Check, ...]
     group: SliceGroup | None
     where: str
+    text: SingleText | None = None
 
     @property
     def idle(self) -> bool:
@@ -198,7 +199,34 @@ def _assignment(slices: Sequence[Slice]) -> Assign:
         for number, (_, system, code) in enumerate(codings):
             index[system, code] = (*index.get((system, code), ()), number)
         return lambda items, _run: ([_look_up(item[0], names, index) for item in items], True)
+    texts = [part.text for part in slices if part.text is not None]
+    if len(texts) == len(slices) > 1 and len({name for name, _ in texts}) == 1:
+        return _assignment_by_text(texts, slices)
     return lambda items, run: _query(items, slices, run)
+
+
+def _assignment_by_text(texts: Sequence[SingleText], slices: Sequence[Slice]) -> Assign:
+    """As by codings: extensions find their slice by url."""
+    name = texts[0][0]
+    numbers: dict[str, tuple[int, ...]] = {}
+    for number, (_, text) in enumerate(texts):
+        numbers[text] = (*numbers.get(text, ()), number)
+
+    def assign(items: Sequence[Item], run: Run) -> tuple[list[tuple[int, ...]], bool]:
+        results: list[tuple[int, ...]] = []
+        decided = True
+        for item in items:
+            value = item[0].get(name) if type(item[0]) is dict else None
+            if type(value) is str:
+                results.append(numbers.get(value, ()))
+                continue
+            # Malformed, or no plain property: one by one.
+            own, known = _query((item,), slices, run)
+            results += own
+            decided = decided and known
+        return results, decided
+
+    return assign
 
 
 def _look_up(

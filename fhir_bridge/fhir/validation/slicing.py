@@ -26,12 +26,15 @@ from fhir_bridge.fhir.validation.patterns import equals, matches
 from fhir_bridge.fhir.validation.references import reference_type
 from fhir_bridge.fhir.validation.run import Run
 
-__all__ = ["Conforms", "Match", "Matcher", "SingleCoding", "matcher"]
+__all__ = ["Conforms", "Match", "Matcher", "SingleCoding", "SingleText", "matcher"]
 
 _RESOLVE: Step = ("resolve", "")
 
 Matcher = Callable[[Node, Run], "bool | None"]
 """Whether an item is in the slice; None where that can't be decided."""
+
+SingleText = tuple[str, str]
+"""What identifies a slice where that is the text of one property: its name, the text."""
 
 SingleCoding = tuple[tuple[str, ...], str, str]
 """What identifies a slice where that is one coding: names of the properties on the way, system, code."""
@@ -49,13 +52,14 @@ class Match:
 
     Attributes:
         test: the test of an item.
-        coding: what identifies the slice where that is one coding.
+        coding: what identifies the slice where that is one coding; text: where it is the text of one property.
         settled: ids of elements whose fixed or pattern value an item of the slice has, since that identifies it.
     """
 
     test: Matcher
     coding: SingleCoding | None = None
     settled: frozenset[str] = frozenset()
+    text: SingleText | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ def matcher(
         elif part.is_choice:
             discriminators = (("type", "$this"),)
     tests: list[Matcher] = []
-    coding = None
+    coding = text = None
     settled: set[str] = set()
     for kind, path in discriminators:
         try:
@@ -99,7 +103,7 @@ def matcher(
         located = [result for result in located if result.reached]
         # One discriminator with one value may be answered by look-up (`SingleCoding`).
         if len(discriminators) == 1 and len(requirements) == 1:
-            coding = _single_coding(requirements[0])
+            coding, text = _single_coding(requirements[0]), _single_text(requirements[0])
         settled |= _settled(profile, part, requirements)
         test = _test(kind, steps, located, requirements, conforms, known)
         if test is not None:
@@ -108,7 +112,7 @@ def matcher(
     if not tests:
         return Match(_undecided)
     if len(tests) == 1:
-        return Match(tests[0], coding, frozenset(settled))
+        return Match(tests[0], coding, frozenset(settled), text)
 
     def every(node: Node, run: Run) -> bool | None:
         undecided = False
@@ -210,6 +214,13 @@ def _inside(value: Any, steps: tuple[Step, ...]) -> list[Any]:
         elif kind != "type":  # `ofType()` of what is stated: it has that type
             return []
     return values
+
+
+def _single_text(requirement: _Requirement) -> SingleText | None:
+    if len(requirement.steps) == 1 and type(requirement.value) is str:
+        kind, name = requirement.steps[0]
+        return (name, requirement.value) if kind == "name" else None
+    return None
 
 
 def _single_coding(requirement: _Requirement) -> SingleCoding | None:

@@ -20,6 +20,7 @@ from fhir_bridge.fhir.definitions import (
     TypeDefinition,
 )
 from fhir_bridge.fhir.json_types import json_type
+from fhir_bridge.fhir.sound_codes import SoundCodes
 from fhir_bridge.fhir.validation.attachments import check_attachment
 from fhir_bridge.fhir.validation.bindings import binding_check, check_coding, check_unit
 from fhir_bridge.fhir.validation.definitional import CHECKS as DEFINITIONAL
@@ -230,6 +231,8 @@ class TypeCompiler:
         # Only what says nothing of the resource around it can be judged once for all.
         if code == "CodeableConcept" and not predicates and not element.content_reference:
             return ([_remembering(tuple(cells))],)
+        if code == "Meta" and definition.kind == "resource" and not predicates:
+            return ([_remembering(tuple(cells), meta=True)],)
         return tuple(cells)
 
     def element_predicates(self, element: Element, code: str) -> list[tuple[Constraint, Predicate]]:
@@ -348,13 +351,20 @@ class TypeCompiler:
         return rule
 
 
-def _remembering(cells: tuple[Cell, ...]) -> Check:
-    """The checks of a value, left out where it is known to be in order."""
+def _remembering(cells: tuple[Cell, ...], *, meta: bool = False) -> Check:
+    """The checks of a value, left out where it is known to be in order.
+
+    Args:
+        meta: the value is what a resource says of itself, which those of one record have in common.
+    """
     element = next(_elements)
+    text_of = SoundCodes.text_of_meta if meta else SoundCodes.text
 
     def check(value: Any, path: Path, run: Run) -> None:
         sound = run.sound_codes
-        text = None if sound is None else sound.text(value)
+        # What is inside another resource stands elsewhere, which counts for extensions.
+        aside = sound is None or (meta and path[0][0] is not None)
+        text = None if aside else text_of(value)
         if sound is None or text is None:
             for cell in cells:
                 cell[0](value, path, run)
@@ -362,7 +372,7 @@ def _remembering(cells: tuple[Cell, ...]) -> Check:
         # Some note whether they were asked, which counts for what is remembered as well.
         terminology: Any = run.terminology
         noted = getattr(terminology, "asked", None)
-        known = sound.asked(element, text)
+        known = sound.asked_last(element, text) if meta else sound.asked(element, text)
         if known is None:
             before = len(run.issues)
             if noted is not None:
@@ -371,7 +381,7 @@ def _remembering(cells: tuple[Cell, ...]) -> Check:
                 cell[0](value, path, run)
             known = noted is None or terminology.asked
             if len(run.issues) == before:
-                sound.keep(element, text, asked=known)
+                (sound.keep_last if meta else sound.keep)(element, text, asked=known)
         if noted is not None:
             terminology.asked = noted or known
 
