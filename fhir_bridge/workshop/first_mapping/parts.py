@@ -35,7 +35,9 @@ _PARTS: Final = (
     (ATTENDED, r"attend|admitting|discharging|responsib|responsab|verantw|hoofdbeh|behand|zustaend|consultant|tratante|a cargo|referente?\b|aufnehm|entlassend|opnemend|curante|en charge"),
 )  # fmt: skip
 """The verbs of each part, the one that says most first."""
-_ELSEWHERE: Final = re.compile(r"\bgp\b|hausarzt|huisarts|traitant")
+_ELSEWHERE: Final = re.compile(
+    r"\bgp\b|\bpcp\b|primary care|family (doctor|physician)|hausarzt|huisarts|traitant|\bmmg\b|(medico|med) (di |de )?(base|famiglia|familia|cabecera)|fastlege"
+)
 
 
 def part_of(guess: Guess) -> str:

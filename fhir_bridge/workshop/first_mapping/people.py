@@ -171,6 +171,62 @@ def _without_number(sample: Sample, guesses: list[Guess]) -> None:
         keys[0].role = "patient-id"
         keys[0].evidence.append("the key of a table that has " + " and ".join(sorted(people)))
         keys[0].questions.append(f"{keys[0].column}: does it identify the patient, or only the row?")
+    else:
+        _recurring_number(sample, guesses)
+
+
+_NUMBERS: Final = frozenset("id row-id account-id text category number".split())
+_IDENTIFIER: Final = re.compile(r"(?=.*\d)[\w./-]{3,40}")
+_ONE_FOR_EACH: Final = frozenset(
+    "sex birth-date birth-year death-date given family name race ethnicity".split()
+)
+_FINER: Final = frozenset("encounter-id order-id event-id account-id id".split())
+
+
+def _recurring_number(sample: Sample, guesses: list[Guess]) -> None:
+    """A number that rows share and of which each person, or each number of a visit or an order, has one: the patient's."""
+    known = [g for g in guesses if g.role in _ONE_FOR_EACH]
+    finer = [g for g in guesses if g.role in _FINER]
+    for guess in guesses:
+        if guess.role not in _NUMBERS or not _is_shared_number(sample, guess):
+            continue
+        concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
+        named = "patient" in concepts
+        if not named and concepts & _NOT_PEOPLE:
+            continue
+        if guess.role in ("text", "category", "number") and (
+            concepts - {"id", "patient"} or not (known or named)
+        ):
+            continue
+        of_people = bool(known) and all(depends_on(sample, g, guess, blanks=False) for g in known)
+        above = [
+            g
+            for g in finer
+            if g is not guess and g.distinct > guess.distinct and depends_on(sample, guess, g)
+        ]
+        if named or of_people or (not known and above and guess.role in ("id", "row-id")):
+            why = (
+                "its name says patient"
+                if named
+                else f"rows share it, and each {(above or known)[0].column} has one"
+            )
+            if of_people and not named:
+                why = f"rows share it, and each has one {known[0].column}"
+            guess.role, guess.measure = "patient-id", False
+            guess.evidence.append(why)
+            guess.questions = [f"{guess.column}: does it identify the patient, as is assumed?"]
+            return
+
+
+def _is_shared_number(sample: Sample, guess: Guess) -> bool:
+    """Whether a column may number people of whom some have several rows."""
+    if guess.measure or guess.unit or guess.of or guess.system or guess.filled < len(sample.rows):
+        return False
+    if not _RECUR < guess.distinct < guess.filled or (guess.role == "number" and not guess.whole):
+        return False
+    return share(cells_of(sample, guess), _IDENTIFIER.fullmatch) >= 0.95 and (
+        guess.role != "number" or guess.low >= 1_000
+    )
 
 
 def _numbers_rows(guess: Guess) -> bool:
