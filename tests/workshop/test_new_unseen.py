@@ -243,3 +243,65 @@ def test_letters_of_the_north_are_spelt_out(tmp_path: Path) -> None:
     found = roles(tmp_path, text)
     assert found["Fødselsnr"] in ("patient-id", "person-id")
     assert found["Prøvetakingsdato"] == "collected"
+
+
+def test_a_record_begun_at_each_stay_is_the_visits_where_a_national_number_is_the_patients(
+    tmp_path: Path,
+) -> None:
+    people = ("RSSMRA80A01F205X", "BNCLCU75M10H501M", "VRDGPP60D41F839C")
+    text = "Cartella n.;CF;Ingresso;Uscita;Esito\n" + "".join(
+        f"2024{n:03};{people[n % 3]};{n + 1:02}/01/2024;{n + 1:02}/02/2024;Domicilio\n" for n in range(15)
+    )
+    guesses, made, _ = converted(tmp_path, text)
+    assert guesses["CF"].role == "patient-id"
+    assert len(of(made, "Patient")) == 3
+    assert len(of(made, "Encounter")) == 15
+
+
+def test_which_dose_of_a_series_it_is_in_words_is_no_volume(tmp_path: Path) -> None:
+    text = "RUN;VACUNA;DOSIS;FECHA_INMUNIZACION;LOTE\n" + "".join(
+        f"1{n:07};Influenza;{('1ª dosis', '2ª dosis', 'Refuerzo')[n % 3]};{n + 1:02}-03-2024;A{n}\n"
+        for n in range(12)
+    )
+    _, made, _ = converted(tmp_path, text)
+    given = of(made, "Immunization")
+    assert len(given) == 12
+    assert {r["protocolApplied"][0].get("doseNumberString") for r in given} == {
+        "1ª dosis",
+        "2ª dosis",
+        "Refuerzo",
+    }
+    assert not any("doseQuantity" in r for r in given)
+
+
+def test_the_day_of_a_visit_is_when_it_began_in_a_table_of_visits(tmp_path: Path) -> None:
+    text = "N_PROCESSO;DATA_CONSULTA;ESPECIALIDADE;TIPO_CONSULTA;MEDICO;DIAGNOSTICO\n" + "".join(
+        f"{1000 + n // 2};2024-03-{n + 1:02};Cardiologia;{('Primeira', 'Subsequente')[n % 2]};Dr. Sousa;{('I10', 'M17.1', 'I48.0')[n % 3]}\n"
+        for n in range(18)
+    )
+    _, made, _ = converted(tmp_path, text)
+    visits = of(made, "Encounter")
+    assert len(visits) == 18
+    assert all(r["period"]["start"].startswith("2024-03") and r["participant"] for r in visits)
+    assert len(of(made, "Condition")) == 18
+
+
+def test_diagnoses_beside_a_procedure_are_why_it_was_done(tmp_path: Path) -> None:
+    text = "MEMBER_ID,SERVICE_DATE,CPT_HCPCS,DX_1,DX_2\n" + "".join(
+        f"W{100 + n // 2},2024-03-{n + 1:02},{('99213', '36415', '80053')[n % 3]},{('E11.9', 'I10', 'R07.9')[n % 3]},{('E78.5', '', 'Z79.4')[n % 3]}\n"
+        for n in range(18)
+    )
+    _, made, _ = converted(tmp_path, text)
+    assert len(of(made, "Procedure")) == 18
+    assert not of(made, "Condition")
+
+
+def test_what_was_planned_is_not_when_it_was_given(tmp_path: Path) -> None:
+    text = "mrn,drug,dose_mg,route,scheduled_time,zzq_time,status\n" + "".join(
+        f"{100 + n % 4},Ramipril,{n + 1},PO,2024-03-{n + 1:02} 08:00,2024-03-{n + 1:02} 08:1{n % 9},{('Given', 'Not given')[n % 2]}\n"
+        for n in range(16)
+    )
+    _, made, _ = converted(tmp_path, text)
+    given = of(made, "MedicationAdministration")
+    assert len(given) == 16
+    assert {r["effectiveDateTime"][11:15] for r in given} == {"08:1"}

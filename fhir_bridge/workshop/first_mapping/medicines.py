@@ -89,11 +89,7 @@ def drugs(sample: Sample, guesses: list[Guess]) -> None:
     infused = {"rate", "rate-unit"} <= roles or {"dose", "dose-unit", "route"} <= roles
     for guess in of_roles(guesses, "display", "text", "category", "specimen", "name-of", "test"):
         texts = {value.casefold() for value in sample.values(sample.columns.index(guess.column))}
-        named = (
-            guess.role in ("test", "display")
-            and infused
-            and not any(g.measure for g in guesses[:-1] if g.unit == "")
-        )
+        named = guess.role in ("test", "display") and infused
         if guess.measure or len(texts) < _SEVERAL:
             continue
         if share([*texts], _PACKED.search) < _MOSTLY and not (named and share([*texts], _WORDY.search) == 1):
@@ -101,7 +97,25 @@ def drugs(sample: Sample, guesses: list[Guess]) -> None:
         guess.role, guess.questions = "drug", []
         guess.evidence.append("its cells are names of drugs, beside how they are given")
         guess.questions = [f"{guess.column}: is it the drug, as is assumed?"] if named else []
+        _number_of(sample, guesses, guess)
         return
+
+
+def _number_of(sample: Sample, guesses: list[Guess], drug: Guess) -> None:
+    """A whole number right beside a drug, one for each, is its code."""
+    place = guesses.index(drug)
+    for guess in guesses[max(0, place - 1) : place + 2]:
+        plain = guess.role in ("test", "number", "id", "code", "specimen", "test-code") and not guess.system
+        if guess is drug or not plain or guess.measure or guess.distinct != drug.distinct:
+            continue
+        values = sample.values(sample.columns.index(guess.column))
+        if share(values, str.isdigit) == 1.0 and depends_on(sample, guess, drug):
+            guess.role, guess.decimal, guess.subject = "code", "", "drug"
+            guess.evidence.append(f"one for each {drug.column}: its code")
+            guess.questions = [
+                f"{guess.column}: which code system are these codes of? They are kept as local codes"
+            ]
+            return
 
 
 _WORDY: Final = re.compile(r"[^\W\d_]{4}")
@@ -117,8 +131,9 @@ def packages(guesses: list[Guess]) -> None:
     if not of_roles(guesses, "drug") or of_roles(guesses, "quantity"):
         return
     for guess in of_roles(guesses, "number", "count", "category"):
-        concepts = concepts_of(guess)
-        if concepts and concepts <= {"count", "quantity"} and not guess.measure and guess.whole:
+        parts = slots(tokens(guess.name))
+        alone = bool(parts) and all(part.concepts & {"count", "quantity"} for part in parts)
+        if alone and not guess.measure and guess.whole:
             guess.role, guess.questions = "quantity", []
             guess.evidence.append("a number of beside a drug: how many were supplied")
             guess.questions = [f"{guess.column}: is it how many were supplied, as is assumed?"]

@@ -21,6 +21,7 @@ from fhir_bridge.workshop.first_mapping.codes import PROCEDURE_FORM, Code, code_
 from fhir_bridge.workshop.first_mapping.grades import is_graded
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.measures import measures_of
 from fhir_bridge.workshop.first_mapping.numbers import as_quantity
 from fhir_bridge.workshop.first_mapping.sexes import sexes
 from fhir_bridge.workshop.first_mapping.values import NumberForm, booleans, number_form, share
@@ -226,7 +227,7 @@ def as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
             ("which code system are these codes of procedures of? They are kept as local codes",),
             subject="procedure",
         )
-    if code is None:
+    if code is None or (not code.system and not code.subject and _is_measurement(guess, values)):
         return False
     guess.role, guess.system, guess.separator = "code", code.system, code.separator
     guess.subject = code.subject
@@ -235,9 +236,15 @@ def as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
     return True
 
 
+def _is_measurement(guess: Guess, values: list[str]) -> bool:
+    """Whether a name is that of a measurement alone, and its cells are numbers: `CD4`."""
+    named, explained = measures_of(tokens(guess.name))
+    return bool(named) and explained >= _WHOLE and number_form(values, least=_WHOLE) is not None
+
+
 _PROCEDURES: Final = re.compile(
     r"(op|opr|oper|opertn|proc|proz|prozedur|prcdr|procedure|interv|intervention|intervento|intervencion|ingreep|verrichting|aatgaerd|atgard|acte|"
-    r"procedimento|procedimiento|eingriff)( (princip\w*|haupt|main|primary|sec\w*|code|kode|cod|cd|koder|rea|realizado|performed|\d+))*"
+    r"procedimento|procedimiento|eingriff|ncmp|ncsp|kva|zorgactiviteit|prestatie)( (princip\w*|haupt|main|primary|sec\w*|code|kode|cod|cd|koder|rea|realizado|performed|\d+))*"
 )
 """Names of columns of what was done, and nothing else."""
 
@@ -354,6 +361,14 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
     ):
         guess.role = "event-id"
         guess.evidence.append("each row has its own: a number of the laboratory")
+        return True
+    if (
+        role.name in ("organization", "organization-id")
+        and _FEW_ROWS < guess.distinct < guess.filled
+        and _is_lab_number(guess, values)
+    ):
+        guess.role = "order-id"
+        guess.evidence.append("results share it: a number that the laboratory gives to an order")
         return True
     if role.name in ("admit-source", "ward", "state") and is_site(values):
         guess.role = "body-site"

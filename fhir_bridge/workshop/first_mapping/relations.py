@@ -53,6 +53,7 @@ from fhir_bridge.workshop.first_mapping.rows_of_results import rows_of_results
 from fhir_bridge.workshop.first_mapping.second_readings import (
     amounts_of_drugs,
     constants,
+    days_of_visits,
     expected_discharges,
     lone_limits,
     referrers,
@@ -101,6 +102,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     constants(guesses)
     lone_limits(sample, guesses)
     expected_discharges(guesses)
+    days_of_visits(guesses)
     spans(guesses)
     clocks(sample, guesses)
     arrivals(sample, guesses)
@@ -355,9 +357,11 @@ def _kinds_of_concepts(sample: Sample, guesses: list[Guess]) -> None:
         if code.subject or subject_of(code) or SNOMED not in (code.system, *code.systems.values()):
             continue
         texts = [cell for g in guesses if g.of == code.column for cell in stated_in(sample, g)]
-        said = [_KINDS.get(match[1], "") for text in texts if (match := re.search(r"\(([a-z /]+)\)$", text))]
-        kinds = {kind for kind in said if kind}
-        if len(kinds) == 1 and 4 * len(said) >= len(texts):
+        spoken_of = [
+            _KINDS.get(match[1], "") for text in texts if (match := re.search(r"\(([a-z /]+)\)$", text))
+        ]
+        kinds = {kind for kind in spoken_of if kind}
+        if len(kinds) == 1 and 4 * len(spoken_of) >= len(texts):
             code.subject = kinds.pop()
             code.evidence.append(f"the names beside it say that they are of the {code.subject}")
 
@@ -570,6 +574,14 @@ def _numbers_of_samples(sample: Sample, guesses: list[Guess]) -> None:
         guess.evidence.append("its cells number samples")
 
 
+_WHICH_DOSE: Final = re.compile(
+    r"(\d|i{1,3}|first|second|third|fourth|prim(era|eira|a|o)|segunda|seconda|tercera|terceira|terza|erste|zweite|dritte|premi[eè]re|deuxi[eè]me|troisi[eè]me|eerste|tweede|derde)"
+    r"[ªº°a-z.]{0,3} ?(dosis|dose|doses|dosi|dos|dosering|impfung|injection)|(\d[ªº°.]? ?)?(refuerzo|booster|rappel|richiamo|refor[cç]o|auffrischung|boosterdos|herhaling)( \d)?|"
+    r"([uú]nica|unique|einmalig|single|enkelt?)( ?dos\w*)?|dosis [uú]nica|dose [uú]nica"
+)
+"""Which dose of a series, in words and small letters."""
+
+
 def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
     """Beside a vaccine a dose of 1, 2 or booster is a number in the series, and a volume is the dose."""
     if not of_roles(guesses, "vaccine"):
@@ -580,6 +592,10 @@ def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
         return
     for guess in of_roles(guesses, "dose", "row-id", "category"):
         values = set(stated_in(sample, guess))
+        if len(values) > 1 and all(_WHICH_DOSE.fullmatch(value.casefold()) for value in values):
+            guess.role, guess.decimal, guess.questions = "dose-number", "", []
+            guess.evidence.append("its cells say which dose of a series it is")
+            return
         counted = [v for v in values if re.fullmatch(r"[1-9]", v)]
         if guess.role == "category" and len(counted) < 2:
             continue

@@ -16,7 +16,14 @@ from fhir_bridge.workshop.first_mapping.spans import concepts_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import number_form
 
-__all__ = ["amounts_of_drugs", "constants", "expected_discharges", "lone_limits", "referrers"]
+__all__ = [
+    "amounts_of_drugs",
+    "constants",
+    "days_of_visits",
+    "expected_discharges",
+    "lone_limits",
+    "referrers",
+]
 
 _NUMBERING: Final = frozenset("id event-id order-id account-id row-id study-id".split())
 _STAYING: Final = frozenset("admitted los discharged".split())
@@ -50,7 +57,11 @@ def amounts_of_drugs(sample: Sample, guesses: list[Guess]) -> None:
     if not {g.role for g in guesses} & {"drug", "rate", "route"} or of_roles(guesses, "dose"):
         return
     for guess, after in pairwise(guesses):
-        if guess.role != "money" or not re.search(r"amount|menge|quant|cant", tokens(guess.name)):
+        if (
+            guess.role not in ("money", "number")
+            or guess.measure
+            or not re.search(r"amount|menge|quant|cant", tokens(guess.name))
+        ):
             continue
         units = set(stated_in(sample, after))
         if units and 2 * sum(1 for unit in units if ucum(unit)) > len(units):
@@ -62,6 +73,28 @@ def amounts_of_drugs(sample: Sample, guesses: list[Guess]) -> None:
             guess.evidence.append(f"its units are in {after.column}, and no currencies")
             after.role, after.questions = "dose-unit", []
             return
+
+
+_VISIT_DATE: Final = re.compile(
+    r"\b(consult\w*|visit\w*|atend\w*|attendance|besuch\w*|bezoek\w*|besoek\w*|besok\w*|turno|cita|appt|appointment|termin\w*)\b"
+)
+_OF_VISITS: Final = frozenset(
+    "class encounter-type specialty disposition complaint admit-source provider provider-id".split()
+)
+_OF_OTHERS: Final = frozenset(
+    "value test specimen specimen-id drug vaccine procedure allergy organism admitted performed".split()
+)
+
+
+def days_of_visits(guesses: list[Guess]) -> None:
+    """In a table that says of what kind visits were, for what and with whom, and has no results, the day of a visit is when it began."""
+    roles = {guess.role for guess in guesses}
+    if len(roles & _OF_VISITS) < _FEW or roles & _OF_OTHERS or any(g.measure for g in guesses):
+        return
+    dates = [g for g in of_roles(guesses, "collected", "date") if _VISIT_DATE.search(tokens(g.name))]
+    if len(dates) == 1:
+        dates[0].role = "admitted"
+        dates[0].evidence.append("the day of the visit, in a table of visits")
 
 
 def lone_limits(sample: Sample, guesses: list[Guess]) -> None:

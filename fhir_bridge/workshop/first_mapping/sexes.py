@@ -65,7 +65,7 @@ def sexes(values: Sequence[str], name: str) -> tuple[dict[str, str], str]:
     if not words or len(words) > 8:
         return {}, ""
     numbers = {word: _NUMBERED.get(word.removeprefix("0") or "0", "") for word in words}
-    iso = _REGISTERS.search(name) or {"0", "9"} & {word.removeprefix("0") or "0" for word in words}
+    iso = _REGISTERS.search(name) or "9" in words  # with 0, 1 and 2 others begin to count at 0
     if iso and all(numbers.values()) and {"male", "female"} <= set(numbers.values()):
         return numbers, "does 1 mean male and 2 female, as ISO 5218 has it and is assumed?"
     spanish = bool(re.search(_BY_LANGUAGE[0][0], name))  # in which `M` alone may be `mujer`

@@ -191,6 +191,7 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
         votes[kind] = votes.get(kind, 0.0) + weight
         why.setdefault(kind, []).append(reason)
 
+    numbered_alike = {_unnumbered(g): g for g in reversed(guesses) if g.role == "code"}
     for guess in guesses:
         role = role_named(guess.role)
         for kind, weight in (role.votes if role is not None else {}).items():
@@ -200,7 +201,8 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             kind, weight = _SYSTEMS.get(guess.system, (_SUBJECT.get(subject, ""), 1.5))
             if subject == "indication":
                 continue
-            if kind and not guess.separator:
+            counted = kind != "Condition" or numbered_alike.get(_unnumbered(guess)) is guess
+            if kind and not guess.separator and counted:  # the diagnoses of a row are one thing that it says
                 vote(kind, weight, guess.column)
     roles = {guess.role for guess in guesses}
     if any(guess.until is not None for guess in guesses):
@@ -308,6 +310,11 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     return best
 
 
+def _unnumbered(guess: Guess) -> str:
+    """A name without its number: `DX_1` and `DX_2` are alike."""
+    return re.sub(r"\d+", "", tokens(guess.column))
+
+
 _AFTER: Final = (
     ("Condition", r"conditions?|diagnos(is|es|en|tics?|i|ticos?)|problems?|problem ?list"),
     ("Procedure", r"procedures?|prozeduren|actes"),
@@ -369,6 +376,7 @@ def _is_order(path: Path, guesses: list[Guess], votes: dict[str, float]) -> bool
 _SUSCEPTIBLE: Final = frozenset(("antibiotic", "value", "flag"))
 """Roles of what an organism is susceptible to, or how far."""
 _TOGETHER: Final = (
+    ("MedicationRequest", 1.0, "a drug, and how fast or how much of it", {"drug"}, {"rate", "dose"}),
     ("Procedure", 1.2, "what was done, and when", {"procedure"}, {"performed", "start"}),
     ("Observation", 3.0, "organisms and what they were tested against", {"organism"}, _SUSCEPTIBLE),
 )
@@ -460,6 +468,12 @@ def _is_giving(sample: Sample, guesses: list[Guess]) -> bool:
     return bool(known) and near >= 0.9 * len(known)
 
 
+_AT_HOME: Final = re.compile(
+    r"\b(home|reconcil\w*|hausmedikation|dauermedikation|vormedikation|thuismedicatie|domiciliar\w*|prior to admission|pta|medicamentos habituales|medicacion habitual)\b"
+)
+"""Names of medication that patients take at home."""
+
+
 def _of_medication(roles: set[str], words: str, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     """Whether words say that medication was given or ordered; else it is what the patient takes."""
     has_words = any(
@@ -476,6 +490,10 @@ def _of_medication(roles: set[str], words: str, sample: Sample, guesses: list[Gu
     ):
         plan.event = "MedicationAdministration"
         return "what was given"
+    names = " ".join([words, *(tokens(g.name) for g in guesses)])
+    if _AT_HOME.search(names) and not roles & {"ordered", "refills", "dispensed", "order-id"}:
+        plan.event = "MedicationStatement"
+        return "what is taken at home, as a name says"
     if not (roles & _REQUESTS or re.search(r"prescri|order|rezept|verordn|ordonn|\brx\b|request", words)):
         plan.event = "MedicationStatement"
         return "what is taken, as nothing says that it was ordered or given"
