@@ -262,11 +262,11 @@ def test_a_status_that_is_not_understood_is_no_constant_and_is_asked(tmp_path: P
     _, made, mapping = converted(tmp_path, text)
     assert {r["status"] for r in made if r["resourceType"] == "MedicationAdministration"} == {"unknown"}
     assert "status: does it say the status of each MedicationAdministration?" in mapping
-    text = "mrn;drug;ATC;dose given (mg);given at;kertoo\n" + "".join(
-        f"30{n};Morphine;N02AA01;{n + 5};2024-02-{n + 10} 11:00;{('annettu', 'ei annettu')[n % 2]}\n"
+    text = "mrn;drug;ATC;dose given (mg);given at;jelez\n" + "".join(
+        f"30{n};Morphine;N02AA01;{n + 5};2024-02-{n + 10} 11:00;{('beadva', 'nem beadva')[n % 2]}\n"
         for n in range(6)
     )
-    assert "is taken for completed: is it, or does kertoo say it?" in converted(tmp_path, text)[2]
+    assert "is taken for completed: is it, or does jelez say it?" in converted(tmp_path, text)[2]
     text = "mrn;drug;ATC;start;stop;status\n" + "".join(
         f"30{n};Morphine;N02AA01;2024-02-{n + 10};2024-03-{n + 10};{'XYZ'[n % 3]}QQ\n" for n in range(6)
     )

@@ -81,6 +81,7 @@ def by_cells(sample: Sample, guesses: list[Guess]) -> None:
         ("form", drugs and "drug" in roles, _matching(_FORMS), "the form of a drug"),
         ("strength", drugs and "dose" in roles, _matching(_STRENGTH), "the strength of a drug, beside its dose"),
     ]  # fmt: skip
+    _outcomes(sample, guesses)
     for guess in guesses:
         if not _is_open(guess):
             continue
@@ -96,6 +97,31 @@ def by_cells(sample: Sample, guesses: list[Guess]) -> None:
                 break
     _states(sample, guesses)
     _types(sample, guesses)
+
+
+_OUTCOME: Final = re.compile(
+    r"(weakly |strongly |schwach |stark )?(positive?|negative?|positiv[oa]?|negativ[oa]?|positif|negatif|positief|negatief|pos\.?|neg\.?|(not |non[- ]?|nicht )?(detected|reactive|reaktiv|reactivo|reattivo|nachweisbar|nachgewiesen|rilevato|detectado|détecté|detecte)|"
+    r"undetected|indeterminat[eo]?|indeterminad[oa]|inconclusive|equivocal|dubbio|grenzwertig|fraglich|borderline|invalid|presumptive positive|påvist|ikke påvist|påvisad|ej påvisad)"
+)
+"""How a test of yes or no ended, in small letters."""
+
+
+def _outcomes(sample: Sample, guesses: list[Guess]) -> None:
+    """Beside a test or a sample, words for how a test ended are its result, whatever their column is called: `ESITO`."""
+    roles = {guess.role for guess in guesses}
+    if roles & {"value", "value-number", "organism"} or not roles & {"test", "specimen", "specimen-id"}:
+        return
+    for guess in of_roles(guesses, "category", "disposition", "status", "flag", "text", "display"):
+        cells = [" ".join(cell.casefold().split()) for cell in stated_in(sample, guess)]
+        if guess.of or guess.measure or len(set(cells)) < _LONG or 2 * len(cells) < len(sample.rows):
+            continue
+        if share(cells, _OUTCOME.fullmatch) >= _SURELY:
+            guess.role, guess.words, guess.questions = "value", {}, []
+            guess.evidence.append("its cells say how a test ended")
+            return
+
+
+_SURELY: Final = 0.95
 
 
 def _types(sample: Sample, guesses: list[Guess]) -> None:

@@ -50,6 +50,7 @@ SITES: Final = frozenset(
     axillaer buccal tympanique rektal ohr stirn achsel left right arm leg wrist finger thigh radial femoral brachial jugular jugulaire
     subclavian ulnar radialis femoralis femorale radiale humeral omeral deltoid chest abdomen neck sacrum heel shin foot ankle knee hip back hand elbow shoulder
     deltoides deltoide deltoideo oberarm oberarme bovenarm bras braccio brazo muslo cuisse coscia dij gluteo fesse oberschenkel
+    spine lumbar thoracic cervical pelvis breast lung prostate knees shoulders wrists wirbelsaeule lws bws hws schulter hand handgelenk arm bein brust
     calf toe buttock coccyx trochanter ischium ferse kreuzbein fuss knie talon sacro tallone tobillo talon rodilla genou cheville""".split()
 )
 """Words for places of the body."""

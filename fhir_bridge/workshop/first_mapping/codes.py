@@ -13,7 +13,18 @@ from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED, share
 
-__all__ = ["CVX", "DECLARED", "RXNORM", "TITLES", "Code", "code_of", "has_form", "icd_edition", "subject_of"]
+__all__ = [
+    "CVX",
+    "DECLARED",
+    "PROCEDURE_FORM",
+    "RXNORM",
+    "TITLES",
+    "Code",
+    "code_of",
+    "has_form",
+    "icd_edition",
+    "subject_of",
+]
 
 RXNORM: Final = "http://www.nlm.nih.gov/research/umls/rxnorm"
 CVX: Final = "http://hl7.org/fhir/sid/cvx"
@@ -184,7 +195,8 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | N
                 not all(any(c.isdigit() for c in v) for v in distinct) or len(distinct) < 3
             ):
                 continue
-            if system == ICD9_CM and not sure and all(v.isdigit() for v in distinct):
+            bare = system == ICD9_CM and not sure and all(v.isdigit() for v in distinct)
+            if bare and (concept != "diagnosis" or concepts & {"id", "row"} or not _of_lengths(distinct)):
                 continue  # bare digits are the keys of a list as well
             if part < (0.6 if sure else 0.8) or (digits and (best not in _ROLES or len(distinct) < 3)):
                 continue
@@ -217,12 +229,34 @@ def _declared(codes: list[str], concepts: frozenset[str], best: str) -> Code | N
             ):
                 questions.append(f"are these codes of {TITLES[system]}, as is assumed?")
             return Code(system, (evidence,), tuple(questions))
-        if sure and concept not in ("cpt", "ndc", "icd") and best in _ROLES:
+        if (
+            sure
+            and concept not in ("cpt", "ndc", "icd")
+            and best in _ROLES
+            and not _of_none(systems[0], distinct)
+        ):
             system = systems[0]
             return Code(system, ("name states the system",), (f"are these codes of {TITLES[system]}?",))
         if sure and best in _ROLES:
             return Code("", ("values are of no code system known by form",), ("which code system is this?",))
     return None
+
+
+def _of_none(system: str, values: list[str]) -> bool:
+    """Whether no cell has a form of SNOMED CT's concepts: the codes of its forerunner (`T67700`) are not of it."""
+    return system == SNOMED and not any(_fits(system, value) for value in values)
+
+
+def _of_lengths(values: list[str]) -> bool:
+    """Whether digits are written as ICD-9-CM's codes without points are: three to five, some of each."""
+    lengths = {len(value) for value in values}
+    return lengths <= {3, 4, 5} and len(lengths) > 1 and 5 in lengths and len(values) > 3
+
+
+PROCEDURE_FORM: Final = re.compile(
+    r"[A-Z]\d{2}\.?\d|[A-Z]{2,4}\d{2,3}(-\d+)*|[1-9]-\d{2}[0-9a-z](\.[0-9a-z]{1,2})?|[0-9A-HJ-NP-Z]{7}|\d[A-Z]{2}\d{2}[A-Z]{2,6}\w*|\d{4}|0\d{3,9}|\d{8,10}"
+)
+"""How codes of procedures are written in several countries: OPCS, NCSP, CCAM, OPS, ICD-10-PCS, CCI, and lists of digits."""
 
 
 def _by_form(codes: list[str], concepts: frozenset[str], best: str) -> Code | None:
@@ -301,6 +335,13 @@ def subject_of(guess: Guess) -> str:
     parts = slots(tokens(guess.name))
     concepts = frozenset[str]().union(*(part.concepts for part in parts))
     by_system = {LOINC: "test", ATC: "drug", RXNORM: "drug", NDC: "drug", CVX: "vaccine"}
+    if concepts & {"procedure", "cpt", "chop"} and not concepts & {
+        "diagnosis",
+        "indication",
+        "reason",
+        "complaint",
+    }:
+        return "procedure"  # `ICD9_PROC_CD`
     for subject, words in reversed(_SUBJECT_WORDS):
         if concepts & words:
             return subject

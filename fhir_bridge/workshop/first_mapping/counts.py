@@ -24,14 +24,17 @@ _CLEAR: Final = re.compile(
 )
 """Beginnings of names that are of counts and never of numbers of things."""
 _ENDING: Final = re.compile(r" (count|anzahl|antal|aantal|cnt)$")
+_WHOLE: Final = 0.99
 _HOW_MANY: Final = "name says how many"
 _MANY: Final = 500
 """More than so many are no count of what one patient has."""
 
 
-def as_count(guess: Guess, _fits: object, values: list[str], _: bool | None) -> bool:
+def as_count(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
     """Whole small numbers in a column that is named after several things."""
     words = tokens(guess.name)
+    if fits and fits[0][1] == "quantity" and fits[0][0] >= _WHOLE:
+        return False
     begun = _BEGINNING.match(words)
     several = begun is not None and bool(_SEVERAL.search(words) or _CLEAR.match(words))
     if not (several or _ENDING.search(words)) or not _are_few(values):

@@ -70,6 +70,9 @@ class DateWriter(CellWriter):
         if len(unknown) > 1:
             last = latest(self._sample, unknown)
             unsure = [g for g in unsure if g.role != "other-date" or g is last]
+        unsure = [
+            g for g in unsure if g.role != "scheduled"
+        ] or unsure  # what was planned says least when it was
         perhaps = unsure[0] if unsure else None
         if perhaps is not None:
             self._ask(

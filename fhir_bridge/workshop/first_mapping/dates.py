@@ -31,6 +31,8 @@ def as_date(
     never = date_sentinels(known)
     cells = [value for value in known if value not in never] or (known if named else [])
     form = date_form(cells, day_first=day_first, named=named) if cells else None
+    if form is not None and not named and form.evidence.startswith("digits") and fits and not _dated(guess):
+        return False
     if form is None and cells and len(never) == 1 and set(cells) <= set(never):
         form = DateForm("", False, False, "each is one that systems write for none")
     if form is None:
@@ -70,6 +72,11 @@ _BESIDE: Final = {
     "ordered": "ordered",
 }
 """What a date is by one word of its name, whatever else that says: never when the event of a row was."""
+
+
+def _dated(guess: Guess) -> bool:
+    """Whether a name has a word for a date."""
+    return any("date" in part.concepts for part in slots(tokens(guess.name)))
 
 
 def _by_word(guess: Guess) -> str:

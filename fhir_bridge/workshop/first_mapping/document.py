@@ -379,7 +379,7 @@ _WAYS: Final = (
         "whose name at birth is it: the patient's (Patient.name, use maiden), or the mother's (extension patient-mothersMaidenName)",
     ),
     (
-        ("name", "given", "family", "middle", "prefix", "suffix", "family-prefix"),
+        ("name", "given", "family", "middle", "prefix", "suffix", "family-prefix", "nickname"),
         "whose name is it: the patient's (Patient.name), or another person's",
     ),
     (

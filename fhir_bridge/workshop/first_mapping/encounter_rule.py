@@ -15,6 +15,7 @@ from fhir_bridge.workshop.first_mapping.main_diagnosis import MainDiagnosisWrite
 from fhir_bridge.workshop.first_mapping.parts import ASKED, ATTENDED, did, part_of, participation
 from fhir_bridge.workshop.first_mapping.people import depends_on
 from fhir_bridge.workshop.first_mapping.spans import days_of
+from fhir_bridge.workshop.first_mapping.values import LOINC, SNOMED
 from fhir_bridge.workshop.first_mapping.writing import either, listed, literal, quoted
 
 __all__ = ["EncounterRule"]
@@ -40,8 +41,10 @@ _VISIT: Final = re.compile(
 _FEW_STAYS: Final = 2
 _LETTERS: Final = 3
 """Shorter cells are codes and no names."""
-_LISTED: Final = frozenset("Condition AllergyIntolerance MedicationRequest MedicationStatement".split())
-"""What is listed at a visit and has times of its own."""
+_LISTED: Final = frozenset(
+    ("Condition", "AllergyIntolerance", "MedicationRequest", "MedicationStatement", "")
+)
+"""What is listed at a visit and has times of its own, and a chart of measurements, which were made in it."""
 _DISPOSITIONS: Final = "http://terminology.hl7.org/CodeSystem/discharge-disposition"
 _ENDS: Final = (
     ("exp", re.compile(
@@ -93,7 +96,9 @@ class EncounterRule(MainDiagnosisWriter):
         own = self._plan.event == "Encounter"  # beside an event the dates of rows are the event's
         start = self._when("Encounter") if own else self._one("admitted") or self._day_of_visit()
         end = self._one("discharged", "end") if own else self._one("discharged")
-        number = self._one("encounter-id", "account-id", "event-id", "id")
+        number = self._one("encounter-id", "account-id", "event-id") or next(
+            (g for g in self._all("id") if g.header != "row-id"), None
+        )
         yield self._rule("encounter")
         patient = self._one("patient-id")
         complete = number is not None and number.filled == len(self._sample.rows) and not number.local
@@ -152,7 +157,7 @@ class EncounterRule(MainDiagnosisWriter):
             beginning = self._stamp(start, "Encounter.period.start") if start is not None else "null"
             ending = self._end_of(start if own else None, end, "Encounter.period.end") or "null"
             yield f"  period: {quoted(f'=period({beginning}, {ending})')}"
-        spent = self._all("los") + (self._all("duration") if own else [])
+        spent = self._all("los") + (self._of_visit("duration") if own or not self._plan.event else [])
         los = next((g for g in spent if "icu" not in g.column.casefold()), None)
         if los is not None and los.decimal:
             self._ask(
@@ -185,14 +190,15 @@ class EncounterRule(MainDiagnosisWriter):
         """What was done in a visit: a Procedure for each code."""
         codes = [g for g in self._codes_of("procedure") if not g.separator and not g.of]
         patient = self._one("patient-id")
-        if self._plan.event != "Encounter" or patient is None or self._one("encounter-id") is None:
+        number, start = self._one("encounter-id"), self._when("Encounter")
+        if self._plan.event != "Encounter" or patient is None or (number is None and start is None):
             return
         for code in codes:
             text = self._text_of([code])
             yield self._rule(self._label(code))
             yield f"  when: {quoted(self._cell(code))}"
             yield "  as: Procedure"
-            yield self._key(patient, self._one("encounter-id"), code)
+            yield self._key(patient, number if number is not None else start, code)
             yield "  status: completed"
             yield from self._coded("code", [code], text, "Procedure.")
             yield from self._subject()
@@ -202,7 +208,11 @@ class EncounterRule(MainDiagnosisWriter):
 
     def _types(self) -> Iterator[str]:
         """Types in words, and codes that are no diagnosis."""
-        codes = [g for g in self._codes_of("", "test") if not g.separator and "drg" not in g.header]
+        codes = [
+            g
+            for g in self._codes_of("", "test")
+            if not g.separator and "drg" not in g.header and g.system not in (SNOMED, LOINC)
+        ]
         items = []
         for code in codes:
             text = self._text_of([code])
@@ -307,9 +317,10 @@ class EncounterRule(MainDiagnosisWriter):
         return all(word.isdigit() or len(word) < _LETTERS for word in self._values(guess))
 
     def _class_column(self) -> Guess | None:
-        kind = self._one("class")
-        if kind is not None:
-            return kind
+        kinds = self._all("class")
+        spelt = [g for g in kinds if not self._is_numbered(g)]  # beside the numbers of the same
+        if kinds:
+            return (spelt or kinds)[0]
         if self._plan.event != "Encounter":
             return None
         for guess in self._all("category"):

@@ -44,7 +44,7 @@ _BRACKETED: Final = re.compile(r"\s*[(\[]([^()\[\]]+)[)\]]\s*$")
 _PART: Final = re.compile(r"(?i)\b(pap?|rv|lv|ao|bp|rr|abp|art|nibp|ta|pressure)[ ._-]*[(\[][sdm][)\]]\s*$")
 """Names of pressures with the part of the beat in brackets, which is no unit: `PA (s)`."""
 _SUFFIXES: Final = frozenset(
-    "kg cm mm mmhg bpm lpm mgy gycm mg g ml dl ug ng pg mmol umol nmol mol iu miu meq hours hour hrs hr days day weeks months years "
+    "kg cm mm mmhg kpa meq bpm lpm mgy gycm mg g ml dl ug ng pg mmol umol nmol mol iu miu meq hours hour hrs hr days day weeks months years "
     "year yrs min minutes sec seconds ms percent pct celsius fahrenheit mgdl mmoll gdl mgg".split()
 )
 _RATIO: Final = re.compile(
@@ -140,10 +140,12 @@ def _is_flow(words: list[str]) -> bool:
 def _is_suffix(word: str, name: str) -> bool:
     """Whether the last word of a name is a unit as units are written: `pg`, not `PG` for a pressure gradient."""
     folded = word.casefold()
+    if word in ("um", "µm", "μm", "umol", "msec") and name.endswith("_" + word):
+        return True
     if folded not in _SUFFIXES:
         return False
     usual = (
-        word in (folded, folded.capitalize(), "mmHg", "mL", "dL", "IU", "mmHG", "mGy", "Gy")
+        word in (folded, folded.capitalize(), "mmHg", "mL", "dL", "IU", "mmHG", "mGy", "Gy", "mEq", "kPa")
         or len(folded) > 3
     )
     timed = folded in ("min", "sec", "hrs") and bool(_DURATION.search(tokens(name)))

@@ -42,13 +42,21 @@ def rows_of(table: str) -> Iterator[list[str]]:
             yield line.split("\t")
 
 
+_LETTERS: Final = str.maketrans(
+    {"ø": "oe", "Ø": "Oe", "æ": "ae", "Æ": "Ae", "œ": "oe", "ł": "l", "Ł": "L", "đ": "d", "ı": "i"}
+)
+"""Letters that have no accent to take off."""
+
+
 @lru_cache(20_000)
 def tokens(name: str) -> str:
     """The words of a name, folded, with single blanks: `PatientID` and `patient_id` are `patient id`."""
     name = re.sub(r"(?i)\bn[°º]", "no ", name)
-    text = re.sub(r"(?<=[a-zäöüß0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", " ", name)
+    text = re.sub(r"(?<=[a-zäöüßøæ0-9])(?=[A-Z][a-z])|(?<=[a-z])(?=[A-Z])", " ", name)
     text = text.replace("ß", "ss").replace("ä", "ae").replace("ö", "oe").replace("ü", "ue")
-    text = text.replace("Ä", "Ae").replace("Ö", "Oe").replace("Ü", "Ue").replace("#", " no ")
+    text = (
+        text.translate(_LETTERS).replace("Ä", "Ae").replace("Ö", "Oe").replace("Ü", "Ue").replace("#", " no ")
+    )
     text = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
     return " ".join(re.findall(r"[a-z]+|\d+", text.casefold()))
 
@@ -130,9 +138,30 @@ def _compound(word: str) -> tuple[Slot, ...]:
             more = _compound(tail) if len(tail) > 5 else ()
             if more:
                 return (Slot(known[first], first), *more)
+    if stems := _of_stems(word):
+        return stems
     ending = _ENDING.search(word)
     if ending and ending.start() > 2:
         return (Slot(frozenset(), word[: ending.start()]), Slot(known[ending[0]], ending[0]))
+    return ()
+
+
+@lru_cache(1)
+def _stems() -> dict[str, tuple[str, bool]]:
+    """The concept of each stem, and whether it says what a column has."""
+    return {
+        stem.lstrip("*"): (concept, stem.startswith("*"))
+        for concept, stems in rows_of("stems.tsv")
+        for stem in stems.split(";")
+    }
+
+
+def _of_stems(word: str) -> tuple[Slot, ...]:
+    """A word of two stems, of which the first says what a column has and the other whose or of what: `datent`, `numpat`."""
+    for end in range(3, len(word) - 1):
+        first, second = _stems().get(word[:end]), _stems().get(word[end:])
+        if first is not None and second is not None and first[1] and not second[1]:
+            return Slot(frozenset((first[0],)), word[:end]), Slot(frozenset((second[0],)), word[end:])
     return ()
 
 

@@ -29,6 +29,7 @@ _NEUTRAL: Final = frozenset(
     "calc calculated measured est estimated current patient pat latest d first last min max at rest resting 1 2 3 4 5 "
     "wert mesure messung ergebnis visit admission baseline of de la le du des der i im in nach baseline day kapillar "
     "aktuell en score total rate the measurement pre post vs vital vitals labs exam echo "
+    "aufnahme ingreso entree entrada ricovero opname admissao inskrivning bei all ved vid "
     "livello livelli nivel niveau taux dosage spiegel valeur valor valore resultado risultato resultat esito concentrazione concentration "
     "konzentration concentracion medida misura reading readings lvl".split()
 )

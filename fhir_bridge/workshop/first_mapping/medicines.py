@@ -14,7 +14,7 @@ from fhir_bridge.workshop.first_mapping.spans import concepts_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import share
 
-__all__ = ["codes_of_medicines", "names_drug", "numbers_of_medicines", "vaccines"]
+__all__ = ["codes_of_medicines", "drugs", "names_drug", "numbers_of_medicines", "packages", "vaccines"]
 
 _SEVERAL: Final = 3
 """From so many values it is no accident that each has one of another column."""
@@ -74,6 +74,69 @@ def vaccines(sample: Sample, guesses: list[Guess]) -> None:
         if sure and len(texts) > _SEVERAL and share([*texts], _VACCINE.search) >= _MOSTLY:
             guess.role, guess.questions = "vaccine", []
             guess.evidence.append("its cells are names of vaccines")
+            return
+
+
+_PACKED: Final = re.compile(r"[^\W\d_]{4,}.*\b\d+([.,]\d+)? ?(mg|mcg|µg|ug|g|ml|ui|iu|ie|%)(?![a-z])")
+"""How products are called: a name, and how much of it is in one, in small letters."""
+
+
+def drugs(sample: Sample, guesses: list[Guess]) -> None:
+    """A column of texts that are names of products with their strength says which drug it is, where no other does."""
+    roles = {guess.role for guess in guesses}
+    if roles & {"drug", "vaccine", "value"} or not roles & _OF_PRESCRIBING:
+        return
+    infused = {"rate", "rate-unit"} <= roles or {"dose", "dose-unit", "route"} <= roles
+    for guess in of_roles(guesses, "display", "text", "category", "specimen", "name-of", "test"):
+        texts = {value.casefold() for value in sample.values(sample.columns.index(guess.column))}
+        named = guess.role in ("test", "display") and infused
+        if guess.measure or len(texts) < _SEVERAL:
+            continue
+        if share([*texts], _PACKED.search) < _MOSTLY and not (named and share([*texts], _WORDY.search) == 1):
+            continue
+        guess.role, guess.questions = "drug", []
+        guess.evidence.append("its cells are names of drugs, beside how they are given")
+        guess.questions = [f"{guess.column}: is it the drug, as is assumed?"] if named else []
+        _number_of(sample, guesses, guess)
+        return
+
+
+def _number_of(sample: Sample, guesses: list[Guess], drug: Guess) -> None:
+    """A whole number right beside a drug, one for each, is its code."""
+    place = guesses.index(drug)
+    for guess in guesses[max(0, place - 1) : place + 2]:
+        plain = guess.role in ("test", "number", "id", "code", "specimen", "test-code") and not guess.system
+        if guess is drug or not plain or guess.measure or guess.distinct != drug.distinct:
+            continue
+        values = sample.values(sample.columns.index(guess.column))
+        if share(values, str.isdigit) == 1.0 and depends_on(sample, guess, drug):
+            guess.role, guess.decimal, guess.subject = "code", "", "drug"
+            guess.evidence.append(f"one for each {drug.column}: its code")
+            guess.questions = [
+                f"{guess.column}: which code system are these codes of? They are kept as local codes"
+            ]
+            return
+
+
+_WORDY: Final = re.compile(r"[^\W\d_]{4}")
+
+
+_OF_PRESCRIBING: Final = frozenset(
+    "sig dose refills frequency prn quantity route ordered administered dispensed order-id start".split()
+)
+
+
+def packages(guesses: list[Guess]) -> None:
+    """Beside a drug a whole number that is called a number of, and no more, is how many were supplied."""
+    if not of_roles(guesses, "drug") or of_roles(guesses, "quantity"):
+        return
+    for guess in of_roles(guesses, "number", "count", "category"):
+        parts = slots(tokens(guess.name))
+        alone = bool(parts) and all(part.concepts & {"count", "quantity"} for part in parts)
+        if alone and not guess.measure and guess.whole:
+            guess.role, guess.questions = "quantity", []
+            guess.evidence.append("a number of beside a drug: how many were supplied")
+            guess.questions = [f"{guess.column}: is it how many were supplied, as is assumed?"]
             return
 
 

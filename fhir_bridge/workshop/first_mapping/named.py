@@ -17,10 +17,11 @@ from fhir_bridge.workshop.first_mapping.cells import (
     zero_led,
 )
 from fhir_bridge.workshop.first_mapping.classes import STAY
-from fhir_bridge.workshop.first_mapping.codes import code_of
+from fhir_bridge.workshop.first_mapping.codes import PROCEDURE_FORM, Code, code_of
 from fhir_bridge.workshop.first_mapping.grades import is_graded
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
+from fhir_bridge.workshop.first_mapping.measures import measures_of
 from fhir_bridge.workshop.first_mapping.numbers import as_quantity
 from fhir_bridge.workshop.first_mapping.sexes import sexes
 from fhir_bridge.workshop.first_mapping.values import NumberForm, booleans, number_form, share
@@ -69,9 +70,8 @@ def as_sex(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _
         )
         return True
     words, question = sexes(values, tokens(guess.name))
-    if words and (
-        best == "sex" or (set(words.values()) >= {"male", "female"} and best in ("", "code", "category"))
-    ):
+    spelt = set(words.values()) >= {"male", "female"} and not any(word.isdigit() for word in words)
+    if words and (best == "sex" or (spelt and best in ("", "code", "category"))):
         guess.role, guess.words = "sex", words
         guess.evidence.append(
             "values are words for the sex: " + ", ".join(f"{w} → {c}" for w, c in words.items())
@@ -162,7 +162,11 @@ def as_stage(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str],
         or not any(re.search(r"\d|is|x", v) for v in values)
     ):
         return False
-    if fits and fits[0][0] >= _WHOLE and fits[0][1] not in ("patient-id", "status", "category", "severity"):
+    if (
+        fits
+        and fits[0][0] >= _WHOLE
+        and fits[0][1] not in ("patient-id", "status", "category", "severity", "prn")
+    ):
         return False
     if fits and fits[0][1] == "patient-id" and re.search(r"[a-z]{2} ", tokens(guess.name)):
         return False  # `PAT1` in `patient_id`
@@ -216,13 +220,41 @@ def as_code(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
     if concepts & {"year", "diagnosis", "diagnosed", "procedure"} and share(values, _is_year) == 1.0:
         return False
     code = code_of(values, concepts, [name for _, name in fits])
-    if code is None:
+    if code is None and _of_procedures(guess, values):
+        code = Code(
+            "",
+            ("cells are written as codes of procedures are",),
+            ("which code system are these codes of procedures of? They are kept as local codes",),
+            subject="procedure",
+        )
+    if code is None or (not code.system and not code.subject and _is_measurement(guess, values)):
         return False
     guess.role, guess.system, guess.separator = "code", code.system, code.separator
     guess.subject = code.subject
     guess.evidence.extend(code.evidence)
     guess.questions.extend(f"{guess.column}: {question}" for question in code.questions)
     return True
+
+
+def _is_measurement(guess: Guess, values: list[str]) -> bool:
+    """Whether a name is that of a measurement alone, and its cells are numbers: `CD4`."""
+    named, explained = measures_of(tokens(guess.name))
+    return bool(named) and explained >= _WHOLE and number_form(values, least=_WHOLE) is not None
+
+
+_PROCEDURES: Final = re.compile(
+    r"(op|opr|oper|opertn|proc|proz|prozedur|prcdr|procedure|interv|intervention|intervento|intervencion|ingreep|verrichting|aatgaerd|atgard|acte|"
+    r"procedimento|procedimiento|eingriff|ncmp|ncsp|kva|zorgactiviteit|prestatie)( (princip\w*|haupt|main|primary|sec\w*|code|kode|cod|cd|koder|rea|realizado|performed|\d+))*"
+)
+"""Names of columns of what was done, and nothing else."""
+
+
+def _of_procedures(guess: Guess, values: list[str]) -> bool:
+    """Whether a column of what was done has codes, of whatever list."""
+    if not _PROCEDURES.fullmatch(tokens(guess.name)):
+        return False
+    cells = [value for value in values if value.strip("-")]
+    return len(set(cells)) > 2 and share(cells, PROCEDURE_FORM.fullmatch) >= 0.95
 
 
 def as_boolean(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], _: bool | None) -> bool:
@@ -330,7 +362,15 @@ def as_role(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str], 
         guess.role = "event-id"
         guess.evidence.append("each row has its own: a number of the laboratory")
         return True
-    if role.name in ("admit-source", "ward") and is_site(values):
+    if (
+        role.name in ("organization", "organization-id")
+        and _FEW_ROWS < guess.distinct < guess.filled
+        and _is_lab_number(guess, values)
+    ):
+        guess.role = "order-id"
+        guess.evidence.append("results share it: a number that the laboratory gives to an order")
+        return True
+    if role.name in ("admit-source", "ward", "state") and is_site(values):
         guess.role = "body-site"
         guess.evidence.append("values are places of the body")
         return True
@@ -415,11 +455,20 @@ def _contradicts(
         return True
     if role in ("refills", "refills-left") and numbers is not None and not numbers.whole:
         return True
+    if role == "dose-number" and numbers is not None and numbers.low > _DOSES:
+        return True
+    if role == "age" and numbers is not None and numbers.low > _OLDEST:
+        return True
     if role == "duration" and numbers is None:
         return share(values, lambda v: re.fullmatch(r"[\d.,:]+ ?\D*", v)) < 0.5
     if role in _PLACES:
         return is_graded(values) or (_measures(guess, values) and not _BED.search(tokens(guess.name)))
     return role == "birth-date" and share(values, _is_year) < 1.0
+
+
+_DOSES: Final = 100
+_OLDEST: Final = 130
+"""More doses are in no series, and no age in years is above."""
 
 
 def _are_names(values: list[str]) -> bool:

@@ -109,8 +109,8 @@ def as_measure(guess: Guess, fits: Sequence[tuple[float, str]], values: list[str
     if not kept or (fits and fits[0][0] >= explained and not _is_measured(fits, kept, stated is not None)):
         return False
     variant, others = variant_of(named, unit, _low(kept, form), _high(kept, form))
-    if variant is None and not (unit or _mostly_in(named, kept)):
-        return False
+    if variant is None and (is_time(guess.name) if unit else not _mostly_in(named, kept)):
+        return False  # `ALC days` are no lymphocytes
     guess.role, guess.measure = ("age" if fits and fits[0][1] == "age" else "number"), True
     _note_numbers(guess, kept, form)
     _note_sentinels(guess, none)

@@ -43,7 +43,7 @@ class OrderWriter(Writer):
             self._ask(f"{doing.column}: is it who is to do it, as is assumed?")
         if (specialty := self._one("specialty")) is not None and specialty is not asking:
             yield f"  performerType: {self._concept(of + 'performerType', specialty)}"
-        places = [g for g in self._all("ward") if g is not asking]
+        places = [g for g in self._all("ward") if g is not asking and part_of(g) != ASKED]
         if places:
             yield f"  locationCode: [{self._concept(of + 'locationCode', places[0])}]"
         yield from self._reasons("reasonCode", of, "indication", "complaint", "diagnosis")

@@ -26,16 +26,18 @@ ASKED, RECORDED, DISPENSED, VALIDATED, TOOK = "asked", "recorded", "dispensed", 
 REVIEWED, ATTENDED = "reviewed", "attended"
 _PARTS: Final = (
     (DISPENSED, r"dispens|ausgegeb|ausgabe|abgegeb|abgabe|delivr|erogat|uitgegeven|uitgifte|apothek|pharmac(?!o)|farmac(?!o)|\bissued\b|\bfilled\b"),
-    (ASKED, r"order|request|requester|auth(o?ri|rz)|auth ?prov|prescri|solicit|peticion|petit|anforder|einsend|zuweis|ueberweis|einweis|adress|refer(r|ing|ral)|richied|demand|auftraggeb|origen|origin\b|verordn|aanvra|verwijz|voorschrij|derivad|derivant|inviante|remit(ent|ido|tent|ter)|henvis|rekvir|requisit|\bordinatoe?r|\bordiner|"
+    (ASKED, r"order|\brich\b|\bsolic\b|\bdem\b|\banf\b|request|requester|auth(o?ri|rz)|auth ?prov|prescri|solicit|peticion|petit|anforder|einsend|zuweis|ueberweis|einweis|adress|refer(r|ing|ral)|richied|demand|auftraggeb|origen|origin\b|verordn|aanvra|verwijz|voorschrij|derivad|derivant|inviante|remit(ent|ido|tent|ter)|henvis|rekvir|requisit|\bordinatoe?r|\bordiner|"
      r"\bref(d|erred)? (by|from|consultant|dr|doctor|phys|prov|clin|md|gp|surg|hosp|source)|\breq(d|stng)? (by|consultant|dr|doctor|phys|prov|clin|md|gp|surg|hosp|source|loc|ward|dept|unit)|bestaell|bestall|requisit|solicitante|pedid"),
     (RECORDED, r"record|kodier|\bcode par|\bcoder|\bcoded|codifi|gecodeerd|codeur|utilisateur|invoerder|utente ins|\benter|\bentry|\binput|eingab|eingegeb|aangemaakt|invoer|gewijzigd|bijgewerkt|inserit|registrad|grabad|erfass|saisi|\b(er|up|erf|cre|mod|chg|upd) ?usr|change|modif|updat|geaend|creat|anleg|angelegt|usu mod|dokument|ingevoerd|registr(?!ar\b)|modificad|aktualis|aggiorn|mis a jour"),
-    (REVIEWED, r"review|revu\b|revis(ed|ad|to|e\b)|nachgepr|geprueft|gegengez|beoordeeld|double check|second check|witness|cosign|checked|controll|controlad|gecontrol|kontroll|co ?sign|countersign|contresign|cofirm|controfirm|medeonder"),
+    (REVIEWED, r"review|reconcil|riconcil|revu\b|revis(ed|ad|to|e\b)|nachgepr|geprueft|gegengez|beoordeeld|double check|second check|witness|cosign|checked|controll|controlad|gecontrol|kontroll|co ?sign|countersign|contresign|cofirm|controfirm|medeonder"),
     (VALIDATED, r"valid|\bfirm|signat|unterz|ondertek|autoris|authoris|gefiatt|goedgek|verif|freigeb|freigegeben|vidier|signe|befund|refert|report|interpret|\bread\b|authenti"),
     (TOOK, r"collect|abgenomm|entnomm|prelev|preliev|\btaken\b|\bdrawn\b|extra[ck]|afgenomen"),
     (ATTENDED, r"attend|admitting|discharging|responsib|responsab|verantw|hoofdbeh|behand|zustaend|consultant|tratante|a cargo|referente?\b|aufnehm|entlassend|opnemend|curante|en charge"),
 )  # fmt: skip
 """The verbs of each part, the one that says most first."""
-_ELSEWHERE: Final = re.compile(r"\bgp\b|hausarzt|huisarts|traitant")
+_ELSEWHERE: Final = re.compile(
+    r"\bgp\b|\bpcp\b|primary care|family (doctor|physician)|hausarzt|huisarts|traitant|\bmmg\b|(medico|med) (di |de )?(base|famiglia|familia|cabecera)|fastlege"
+)
 
 
 def part_of(guess: Guess) -> str:

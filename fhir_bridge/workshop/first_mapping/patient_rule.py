@@ -183,6 +183,9 @@ class PatientRule(Writer):
             names.append(
                 f"{{{stated}use: maiden, family: {quoted('=' + self._cell(maiden, 'Patient.name (maiden)'))}}}"
             )
+        if (called := self._one("nickname")) is not None:
+            here = self._cell(called, "Patient.name (nickname)")
+            names.append(f"{{when: {quoted(self._cell(called))}, use: nickname, text: {quoted('=' + here)}}}")
         yield from listed("name", names)
 
     def _sex(self, guess: Guess) -> Iterator[str]:

@@ -80,7 +80,7 @@ def national_numbers(sample: Sample, guesses: list[Guess]) -> None:
 
 def patients(sample: Sample, guesses: list[Guess]) -> None:
     """The column that identifies the patient; the others that do are further identifiers of the patient."""
-    candidates = of_roles(guesses, "patient-id")
+    candidates = _without_records(sample, guesses, of_roles(guesses, "patient-id"))
     if not candidates:
         _without_number(sample, guesses)
         return
@@ -102,8 +102,23 @@ def patients(sample: Sample, guesses: list[Guess]) -> None:
             other.role = "event-id" if other.distinct == other.filled == rows else "id"
 
 
+def _without_records(sample: Sample, guesses: list[Guess], candidates: list[Guess]) -> list[Guess]:
+    """The columns that may be the patient's without records begun at each visit, where a national number says who is who."""
+    national = [g for g in of_roles(guesses, "person-id") if g.system and g.filled == len(sample.rows)]
+    records = [g for g in candidates if any(_is_within(sample, g, other) for other in national)]
+    if not records or len(records) < len(candidates):
+        return candidates
+    stays = bool(of_roles(guesses, "admitted", "discharged")) and not of_roles(guesses, "encounter-id")
+    for guess in records:
+        guess.role = "encounter-id" if stays else "account-id"
+        guess.evidence.append(f"one {national[0].column} has several: a record that is begun at each visit")
+        guess.questions.append(f"{guess.column}: is it the number of the visit, as is assumed?")
+    national[0].role = "patient-id"
+    return national[:1]
+
+
 _RECORD: Final = re.compile(
-    r"((id|no|nr|num|cod) )?(historia( clinica)?|record|file|chart|dossier|expediente|prontuario|folio|cartella|processo)( (id|no|nr|num))?"
+    r"((id|no|nr|num|cod) )?(historia( clinica)?|record|file|chart|dossier|expediente|prontuario|folio|cartella|processo)( (id|no|nr|num|n))?"
 )
 """Names of numbers of a record: a patient's, or one that is begun at each visit."""
 _RECUR: Final = 2
@@ -111,7 +126,7 @@ _RECUR: Final = 2
 
 def _is_within(sample: Sample, guess: Guess, other: Guess) -> bool:
     """Whether another number of patients stays where the record's changes: a record of which one patient has several."""
-    if other is guess or other.system or other.filled < guess.filled or other.distinct < _RECUR:
+    if other is guess or other.filled < guess.filled or other.distinct < _RECUR:
         return False
     if not _RECORD.fullmatch(tokens(guess.name)) or _RECORD.fullmatch(tokens(other.name)):
         return False
@@ -171,6 +186,73 @@ def _without_number(sample: Sample, guesses: list[Guess]) -> None:
         keys[0].role = "patient-id"
         keys[0].evidence.append("the key of a table that has " + " and ".join(sorted(people)))
         keys[0].questions.append(f"{keys[0].column}: does it identify the patient, or only the row?")
+    else:
+        _recurring_number(sample, guesses)
+
+
+_NUMBERS: Final = frozenset("id row-id account-id text category number".split())
+_IDENTIFIER: Final = re.compile(r"(?=.*\d)[\w./-]{3,40}")
+_ONE_FOR_EACH: Final = frozenset(
+    "sex birth-date birth-year death-date given family name race ethnicity".split()
+)
+_FINER: Final = frozenset("encounter-id order-id event-id account-id id".split())
+
+
+_GROUPS: Final = re.compile(
+    r"\b(project|cohort|cluster|household|region|zone|campaign|group|batch|practice|site|area|team|programme?|projekt|gruppe|groupe|grupo|gruppo|haushalt|foyer|hogar|lot|"
+    r"setting|source|parent|family|tenant|network|district|school|company)\b"
+)
+"""Names of numbers that several people share."""
+_ROWS_EACH: Final = 12
+"""More rows than so many have the same person's number seldom in a sample of which nothing says so."""
+
+
+def _recurring_number(sample: Sample, guesses: list[Guess]) -> None:
+    """A number that rows share and of which each person, or each number of a visit or an order, has one: the patient's."""
+    known = [g for g in guesses if g.role in _ONE_FOR_EACH]
+    finer = [g for g in guesses if g.role in _FINER]
+    for guess in guesses:
+        if guess.role not in _NUMBERS or not _is_shared_number(sample, guess):
+            continue
+        concepts = frozenset[str]().union(*(part.concepts for part in slots(tokens(guess.name))))
+        named = "patient" in concepts
+        if not named and (concepts & _NOT_PEOPLE or _GROUPS.search(tokens(guess.name))):
+            continue
+        if guess.role in ("text", "category", "number") and (
+            concepts - {"id", "patient"} or not (known or named)
+        ):
+            continue
+        of_people = bool(known) and all(depends_on(sample, g, guess, blanks=False) for g in known)
+        above = [
+            g
+            for g in finer
+            if g is not guess and g.distinct > guess.distinct and depends_on(sample, guess, g)
+        ]
+        if named or of_people or (not known and above and guess.role in ("id", "row-id")):
+            why = (
+                "its name says patient"
+                if named
+                else f"rows share it, and each {(above or known)[0].column} has one"
+            )
+            if of_people and not named:
+                why = f"rows share it, and each has one {known[0].column}"
+            guess.role, guess.measure = "patient-id", False
+            guess.evidence.append(why)
+            guess.questions = [f"{guess.column}: does it identify the patient, as is assumed?"]
+            return
+
+
+def _is_shared_number(sample: Sample, guess: Guess) -> bool:
+    """Whether a column may number people of whom some have several rows."""
+    if guess.measure or guess.unit or guess.of or guess.system or guess.filled < len(sample.rows):
+        return False
+    if not max(_RECUR, len(sample.rows) // _ROWS_EACH) < guess.distinct < guess.filled or (
+        guess.role == "number" and not guess.whole
+    ):
+        return False
+    return share(cells_of(sample, guess), _IDENTIFIER.fullmatch) >= 0.95 and (
+        guess.role != "number" or guess.low >= 1_000
+    )
 
 
 def _numbers_rows(guess: Guess) -> bool:

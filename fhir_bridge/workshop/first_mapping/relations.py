@@ -29,7 +29,13 @@ from fhir_bridge.workshop.first_mapping.codes import (
 )  # fmt: skip
 from fhir_bridge.workshop.first_mapping.guess import Guess
 from fhir_bridge.workshop.first_mapping.lexicon import slots, tokens
-from fhir_bridge.workshop.first_mapping.medicines import codes_of_medicines, numbers_of_medicines, vaccines
+from fhir_bridge.workshop.first_mapping.medicines import (
+    codes_of_medicines,
+    drugs,
+    numbers_of_medicines,
+    packages,
+    vaccines,
+)
 from fhir_bridge.workshop.first_mapping.nobody import kinds_of_cover, nobody
 from fhir_bridge.workshop.first_mapping.pairs import codes_of_names, codes_of_things
 from fhir_bridge.workshop.first_mapping.people import (
@@ -43,6 +49,15 @@ from fhir_bridge.workshop.first_mapping.people import (
 from fhir_bridge.workshop.first_mapping.pressures import pressures
 from fhir_bridge.workshop.first_mapping.qualifiers import qualifiers
 from fhir_bridge.workshop.first_mapping.repeats import repeats
+from fhir_bridge.workshop.first_mapping.rows_of_results import rows_of_results
+from fhir_bridge.workshop.first_mapping.second_readings import (
+    amounts_of_drugs,
+    constants,
+    days_of_visits,
+    expected_discharges,
+    lone_limits,
+    referrers,
+)
 from fhir_bridge.workshop.first_mapping.selecting import cells_of, of_roles, stated_in
 from fhir_bridge.workshop.first_mapping.sentinels import is_empty_cell
 from fhir_bridge.workshop.first_mapping.spans import arrivals, clocks, concepts_of, spans, within_stays
@@ -68,6 +83,9 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
             _thousands(guess, sample.values(number))
     _words_for_nothing(sample, guesses)
     vaccines(sample, guesses)
+    amounts_of_drugs(sample, guesses)
+    drugs(sample, guesses)
+    packages(guesses)
     _numbering_codes(sample, guesses)
     _codes_by_number(sample, guesses)
     _beside_declared(sample, guesses)
@@ -81,16 +99,22 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     patients(sample, guesses)
     _numbers_of_people(sample, guesses)
     numbers_of_visits(sample, guesses)
+    constants(guesses)
+    lone_limits(sample, guesses)
+    expected_discharges(guesses)
+    days_of_visits(guesses)
     spans(guesses)
     clocks(sample, guesses)
     arrivals(sample, guesses)
     within_stays(sample, guesses)
+    rows_of_results(sample, guesses)
     codes_of_things(sample, guesses)
     _codes_of_texts(sample, guesses)
     _codes(sample, guesses)
     codes_of_names(sample, guesses)
     _siblings(sample, guesses)
     _systems(sample, guesses)
+    _kinds_of_concepts(sample, guesses)
     _doses(guesses)
     units(sample, guesses)
     pressures(sample, guesses)
@@ -101,6 +125,7 @@ def relate(sample: Sample, guesses: list[Guess]) -> None:
     _vaccinations(sample, guesses)
     _departments(guesses)
     kinds_of_cover(sample, guesses)
+    referrers(guesses)
     nobody(sample, guesses)
     by_cells(sample, guesses)
     bookings(sample, guesses)
@@ -221,10 +246,12 @@ def _numbers_of_people(sample: Sample, guesses: list[Guess]) -> None:
 
 def _codes_of_texts(sample: Sample, guesses: list[Guess]) -> None:
     """Local codes whose name says not of what they are: of the drug, test or procedure that has one text for each of them."""
-    for code in of_roles(guesses, "code", "id"):
-        if code.system or code.separator or subject_of(code) or code.distinct < _SEVERAL:
+    for code in of_roles(guesses, "code", "id", "specimen"):
+        if code.role == "specimen" and not all_whole(cells_of(sample, code)):
             continue
-        numbers = code.role == "id"
+        if code.system not in ("", SNOMED) or code.separator or subject_of(code) or code.distinct < _SEVERAL:
+            continue
+        numbers = code.role != "code"
         if numbers and code.distinct == code.filled:
             continue
         for text in of_roles(guesses, *_THINGS, "allergy"):
@@ -234,9 +261,13 @@ def _codes_of_texts(sample: Sample, guesses: list[Guess]) -> None:
                 continue
             code.role, code.subject = "code", text.role
             code.evidence.append(f"one {text.column} for each: codes of the {text.role}")
-            code.questions = [
-                f"{code.column}: which code system are these codes of the {text.role} of? They are kept as local codes"
-            ]
+            code.questions = (
+                code.questions
+                if code.system
+                else [
+                    f"{code.column}: which code system are these codes of the {text.role} of? They are kept as local codes"
+                ]
+            )
             break
 
 
@@ -282,7 +313,10 @@ def _siblings(sample: Sample, guesses: list[Guess]) -> None:
         if first is None and subject_of(guess) == "diagnosis":
             bare = all(value.isdigit() for value in sample.values(number))
             alike = [g for g in known.values() if subject_of(g) == "diagnosis"]
-            first = next((g for g in alike if not (bare and g.system in _OF_DIGITS)), None)
+            first = next(
+                (g for g in alike if not (bare and g.system in _OF_DIGITS) or all_whole(cells_of(sample, g))),
+                None,
+            )
         if (
             first is None
             or first is guess
@@ -310,8 +344,40 @@ _SYSTEMS: Final = {
 """Code systems by what columns of systems and versions say, without marks."""
 
 
+_KINDS: Final = {
+    "disorder": "diagnosis", "finding": "diagnosis", "situation": "diagnosis", "procedure": "procedure", "regime/therapy": "procedure",
+    "substance": "drug", "product": "drug", "medicinal product": "drug", "clinical drug": "drug", "observable entity": "test",
+}  # fmt: skip
+"""What codes of SNOMED CT are of by the words in brackets at the end of their names."""
+
+
+def _kinds_of_concepts(sample: Sample, guesses: list[Guess]) -> None:
+    """Codes of SNOMED CT are of what the names beside them say in brackets: `Viral sinusitis (disorder)`."""
+    for code in of_roles(guesses, "code"):
+        if code.subject or subject_of(code) or SNOMED not in (code.system, *code.systems.values()):
+            continue
+        texts = [cell for g in guesses if g.of == code.column for cell in stated_in(sample, g)]
+        spoken_of = [
+            _KINDS.get(match[1], "") for text in texts if (match := re.search(r"\(([a-z /]+)\)$", text))
+        ]
+        kinds = {kind for kind in spoken_of if kind}
+        if len(kinds) == 1 and 4 * len(spoken_of) >= len(texts):
+            code.subject = kinds.pop()
+            code.evidence.append(f"the names beside it say that they are of the {code.subject}")
+
+
+def _name_systems(sample: Sample, guesses: list[Guess]) -> None:
+    """A column that has nothing but the names of code systems says of what system codes are, whatever it is called."""
+    for guess in of_roles(guesses, "category", "text", "display", "administrative", "device"):
+        words = {re.sub(r"[^a-z0-9]", "", cell.casefold()) for cell in stated_in(sample, guess)}
+        if words and not guess.of and all(word in _SYSTEMS and not word.isdigit() for word in words):
+            guess.role, guess.questions = "code-system", []
+            guess.evidence.append("its cells are names of code systems")
+
+
 def _systems(sample: Sample, guesses: list[Guess]) -> None:
     """Which column says of what system the codes of another are: that of the same thing, or beside it."""
+    _name_systems(sample, guesses)
     for guess in of_roles(guesses, "code-system"):
         place = guesses.index(guess)
         codes = [
@@ -371,6 +437,8 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
         same = (other.role == subject or (subject == "indication" and other.role == "complaint")) or (
             other.role == "display" and abs(number - place) <= 3
         )
+        if not same and share(cells_of(sample, other), _KEYLIKE.fullmatch) > _MOSTLY:
+            continue  # codes are no text of others
         if not same and (abs(number - place) > 2 or other.role not in ("display", "text", "category")):
             continue
         pairs = {
@@ -389,6 +457,9 @@ def _display_of(sample: Sample, guesses: list[Guess], code: Guess) -> Guess | No
         ):
             return other
     return None
+
+
+_KEYLIKE: Final = re.compile(r"(?=.*\d.*\d)[A-Z0-9./-]{5,}")
 
 
 def _is_display(sample: Sample, code: int, text: int) -> bool:
@@ -503,6 +574,14 @@ def _numbers_of_samples(sample: Sample, guesses: list[Guess]) -> None:
         guess.evidence.append("its cells number samples")
 
 
+_WHICH_DOSE: Final = re.compile(
+    r"(\d|i{1,3}|first|second|third|fourth|prim(era|eira|a|o)|segunda|seconda|tercera|terceira|terza|erste|zweite|dritte|premi[eè]re|deuxi[eè]me|troisi[eè]me|eerste|tweede|derde)"
+    r"[ªº°a-z.]{0,3} ?(dosis|dose|doses|dosi|dos|dosering|impfung|injection)|(\d[ªº°.]? ?)?(refuerzo|booster|rappel|richiamo|refor[cç]o|auffrischung|boosterdos|herhaling)( \d)?|"
+    r"([uú]nica|unique|einmalig|single|enkelt?)( ?dos\w*)?|dosis [uú]nica|dose [uú]nica"
+)
+"""Which dose of a series, in words and small letters."""
+
+
 def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
     """Beside a vaccine a dose of 1, 2 or booster is a number in the series, and a volume is the dose."""
     if not of_roles(guesses, "vaccine"):
@@ -513,6 +592,10 @@ def _vaccinations(sample: Sample, guesses: list[Guess]) -> None:
         return
     for guess in of_roles(guesses, "dose", "row-id", "category"):
         values = set(stated_in(sample, guess))
+        if len(values) > 1 and all(_WHICH_DOSE.fullmatch(value.casefold()) for value in values):
+            guess.role, guess.decimal, guess.questions = "dose-number", "", []
+            guess.evidence.append("its cells say which dose of a series it is")
+            return
         counted = [v for v in values if re.fullmatch(r"[1-9]", v)]
         if guess.role == "category" and len(counted) < 2:
             continue

@@ -22,6 +22,12 @@ _SETS: Final = (
     (frozenset("ud"), {"u": "male", "d": "female"}, "uomo and donna"),
 )
 """Letters that together mean another thing than each alone."""
+_NUMBERED: Final = {"0": "unknown", "1": "male", "2": "female", "9": "unknown"}
+"""The numbers of ISO 5218, which registers use; studies in English have others as well."""
+_REGISTERS: Final = re.compile(
+    r"\b(sexe|sesso|sexo|geschlecht|geschl|gesl|geslacht|koen|kon|kjonn|kjoenn|knn|sukupuoli|plec|person (stated )?gender|stated gender)\b"
+)
+"""Names for the sex in languages and registers whose numbers are those of ISO 5218."""
 _PREFIX: Final = re.compile(r"^\d[ _.=:-]+")
 """A number before the word: `1_female`."""
 _WOMEN: Final = frozenset(("f", "w", "female", "femenino", "weiblich"))
@@ -58,6 +64,10 @@ def sexes(values: Sequence[str], name: str) -> tuple[dict[str, str], str]:
     folded = {word.casefold() for word in words}
     if not words or len(words) > 8:
         return {}, ""
+    numbers = {word: _NUMBERED.get(word.removeprefix("0") or "0", "") for word in words}
+    iso = _REGISTERS.search(name) or "9" in words  # with 0, 1 and 2 others begin to count at 0
+    if iso and all(numbers.values()) and {"male", "female"} <= set(numbers.values()):
+        return numbers, "does 1 mean male and 2 female, as ISO 5218 has it and is assumed?"
     spanish = bool(re.search(_BY_LANGUAGE[0][0], name))  # in which `M` alone may be `mujer`
     sets = (*_SETS, _NORTHERN, *(each for words_of, each in _BY_LANGUAGE if re.search(words_of, name)))
     for letters, meaning, names in sets:

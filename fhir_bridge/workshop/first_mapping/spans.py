@@ -22,10 +22,10 @@ DATES: Final = frozenset(
 _VAGUE: Final = frozenset("other-date date start end admitted discharged administered performed".split())
 """Dates of which the words of a start and an end say more than what they are the dates of."""
 _START: Final = re.compile(
-    r"\b(start\w*|begin\w*|anfang\w*|debut|inicio|inizio|aanvang|from|von|ab|de|desde|dal?|ein|in|on|einschalt\w*|commenc\w*)\b"
+    r"\b(start\w*|begin\w*|inn|anfang\w*|debut|inicio|inizio|aanvang|from|von|ab|de|desde|dal?|ein|in|on|einschalt\w*|commenc\w*)\b"
 )
 _END: Final = re.compile(
-    r"\b(end\w*|stop\w*|fin|fine|einde?\w*|bis|to|until|hasta|al?|fino|out|off|aus|schluss|clos\w*|naht\w*|finish\w*|complet\w*|slut)\b"
+    r"\b(end\w*|stop\w*|ut|uit|fin|fine|einde?\w*|bis|to|until|hasta|al?|fino|out|off|aus|schluss|clos\w*|naht\w*|finish\w*|complet\w*|slut)\b"
 )
 
 
@@ -55,7 +55,8 @@ def clocks(sample: Sample, guesses: list[Guess]) -> None:
         named = [g for g in dates if spoken & concepts_of(g)]
         before = [g for g in dates if guesses.index(g) == place - 1]
         chosen = named if len(named) == 1 else before or (dates if len(dates) == 1 else [])
-        if chosen and not _END.search(tokens(clock.name)):
+        leaving = len(named) == 1 and "discharge" in spoken & concepts_of(named[0])
+        if chosen and (leaving or not _END.search(tokens(clock.name))):
             date = chosen[0]
             clock.of, date.clock = date.column, clock
             date.evidence.append(f"its time of day is in {clock.column}")

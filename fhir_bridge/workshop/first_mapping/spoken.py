@@ -49,7 +49,31 @@ _DESCRIBED: Final = 2
 @lru_cache(200)
 def spoken(columns: tuple[str, ...]) -> tuple[str, ...]:
     """What each column's name says."""
-    return tuple(_of_whom(_in_context(columns, _without_beginning(_without_domain(columns)))))
+    columns = _without_types(_without_domain(columns))
+    return tuple(_of_whom(_in_context(columns, _without_beginning(columns))))
+
+
+_TYPES: Final = {
+    "NR": "numero", "NU": "numero", "CD": "codigo", "CO": "codigo", "DS": "descricao", "NM": "nome", "NO": "nome",
+    "DT": "data", "DH": "data hora", "HR": "hora", "TP": "tipo", "ST": "status",
+    **dict.fromkeys(("QT", "IE", "VL", "FL", "TX", "SG", "IN"), ""),
+}  # fmt: skip
+"""Two letters before names that say of what type a column is, as databases of hospitals in Portuguese have."""
+_SURE: Final = frozenset("NR CD DS NM DT DH QT IE TP NU".split())
+
+
+def _without_types(columns: tuple[str, ...]) -> tuple[str, ...]:
+    """The names with the letters for their types spelt out, where most columns begin with some: `DS_MATERIAL`."""
+    typed = [match for column in columns if (match := re.match(r"(?i)([a-z]{2})_(?=[a-z]{2})", column))]
+    known = [match[1].upper() for match in typed if match[1].upper() in _TYPES]
+    if len(known) < max(_LEAST, 0.6 * len(columns)) or len(set(known) & _SURE) < 3:
+        return columns
+    return tuple(
+        f"{_TYPES[column[:2].upper()]} {column[3:]}".strip()
+        if column[2:3] == "_" and column[:2].upper() in _TYPES and len(column) > _LEAST
+        else column
+        for column in columns
+    )
 
 
 _DEMOGRAPHIC: Final = frozenset("given family name birth-date".split())

@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from fhir_bridge.workshop.first_mapping.lexicon import rows_of
+
 __all__ = [
     "MARKS",
     "NOTHING_THERE",
@@ -165,18 +167,32 @@ _DONE: Final = frozenset("final completed finished".split())
 """The strongest statuses, which nothing becomes that is not understood."""
 
 
+def _more(kind: str, words: Mapping[str, str]) -> dict[str, str]:
+    """The words of a resource type by code with those of `vocabulary/statuses.tsv`, none of which has another code already."""
+    result = dict(words)
+    known = {word for each in words.values() for word in each.split("|")}
+    for of, code, more in rows_of("statuses.tsv"):
+        if of == kind:
+            new = [word for word in more.split("|") if word not in known]
+            known.update(new)
+            result[code] = "|".join([*filter(None, [result.get(code, "")]), *new])
+    return result
+
+
 def by_word(codes: Mapping[str, str]) -> dict[str, str]:
     """The code of each word, of the words by code that `|` divides."""
     return {word: code for code, words in codes.items() for word in words.split("|")}
 
 
-URGENT: Final = {
+_URGENT: Final = {
     "routine": "routine|normal|elective|r|programado|prog|programada|elektiv|planmäßig|programmé|programmato|electief|non urgent|nicht dringend|p|d|programmabile|differibile",
     "urgent": "urgent|urg|dringend|dringlich|urgente|u|soon|spoed|2ww|two week wait|expedited|rapid|b|breve",
     "stat": "stat|emergency|notfall|cito|immediate|emergencia|emergenza|s",
     "asap": "asap|sofort|schnellstmöglich",
 }
 """Words for how urgent something is, by R4's code of a priority."""
+URGENT: Final = _more("Urgency", _URGENT)
+"""The same with those of `vocabulary/statuses.tsv`."""
 
 
 def is_urgency(values: Iterable[str]) -> bool:
@@ -213,7 +229,7 @@ def _in_both_genders(codes: Mapping[str, str]) -> dict[str, str]:
     return {**forms, **codes}
 
 
-_CODES: Final = {kind: _in_both_genders(by_word(codes)) for kind, codes in _WORDS.items()}
+_CODES: Final = {kind: _in_both_genders(by_word(_more(kind, codes))) for kind, codes in _WORDS.items()}
 STATUS_KINDS: Final = tuple(_WORDS)
 """The resource types whose status words are known."""
 _LACK_UNKNOWN: Final = frozenset(("Immunization", "Condition", "AllergyIntolerance"))

@@ -23,20 +23,20 @@ from fhir_bridge.workshop.first_mapping.codes import (
     RXNORM,
     subject_of,
 )
-from fhir_bridge.workshop.first_mapping.grades import is_graded
+from fhir_bridge.workshop.first_mapping.findings import LARGE, is_finding, is_finding_beside, is_other_number
 from fhir_bridge.workshop.first_mapping.guessing import Guess
 from fhir_bridge.workshop.first_mapping.headers import is_bracketed
 from fhir_bridge.workshop.first_mapping.keys import depends_on_all
 from fhir_bridge.workshop.first_mapping.lexicon import role_named, tokens
-from fhir_bridge.workshop.first_mapping.medicines import names_drug
 from fhir_bridge.workshop.first_mapping.named import DOCTORS
 from fhir_bridge.workshop.first_mapping.parts import ASKED, part_of
 from fhir_bridge.workshop.first_mapping.people import depends_on
-from fhir_bridge.workshop.first_mapping.selecting import cells_of, first_of
+from fhir_bridge.workshop.first_mapping.selecting import first_of
 from fhir_bridge.workshop.first_mapping.spans import concepts_of, days_of
 from fhir_bridge.workshop.first_mapping.statuses import is_urgency, speaks_of_giving
 from fhir_bridge.workshop.first_mapping.table import Sample
 from fhir_bridge.workshop.first_mapping.values import ATC, ICD10, LOINC, NDC, SNOMED
+from fhir_bridge.workshop.first_mapping.whose import are_relatives
 from fhir_bridge.workshop.first_mapping.within import procedure_of
 
 __all__ = ["Plan", "is_susceptibility", "main_code", "plan_of", "requester"]
@@ -71,6 +71,8 @@ _OF_ENCOUNTERS: Final = frozenset(
 )
 _MAKES_ENCOUNTERS: Final = _OF_ENCOUNTERS - {"complaint"}
 _ABOUT_VISITS: Final = _OF_ENCOUNTERS | {"provider", "provider-id", "duration", "arrival-mode", "triage"}
+_OF_ROWS: Final = frozenset("value performed procedure test diagnosed drug vaccine allergy organism".split())
+"""Roles of what rows are about that are no visits."""
 _ENOUGH: Final = 2
 """More than so many roles of columns about visits tell that the rows are visits."""
 FINDINGS: Final = frozenset(
@@ -120,6 +122,10 @@ class Plan:
     questions: list[str] = field(default_factory=list)
 
 
+_OF_CONTACTS: Final = frozenset("contact-name contact-phone phone address".split())
+"""Roles of columns about whom to call, who is a relative as well."""
+
+
 def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
     """What a table's rows become."""
     roles = {guess.role for guess in guesses}
@@ -130,6 +136,14 @@ def plan_of(path: Path, sample: Sample, guesses: list[Guess]) -> Plan:
         plan.evidence.append(f"Patient: the rows have {', '.join(sorted(who))}")
     plan.event = _event(path, sample, guesses, plan)
     _medication(path, sample, guesses, plan)
+    if plan.event in ("Condition", "Procedure") and not roles & _OF_CONTACTS:
+        relative = are_relatives(sample, guesses)
+        if relative is not None:
+            plan.questions.append(
+                f"{relative.column}: its rows are of relatives of the patient, as their words say, so that what they had is none of the "
+                "patient's: are they family histories (FamilyMemberHistory)? No rule is written for them"
+            )
+            plan.event = ""
     if plan.event not in ("", "Observation", "Encounter") and "patient-id" not in roles:
         plan.questions.append(
             f"whose are the rows? Without a patient they can't be {plan.event}s; only what is measured is kept"
@@ -177,6 +191,7 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
         votes[kind] = votes.get(kind, 0.0) + weight
         why.setdefault(kind, []).append(reason)
 
+    numbered_alike = {_unnumbered(g): g for g in reversed(guesses) if g.role == "code"}
     for guess in guesses:
         role = role_named(guess.role)
         for kind, weight in (role.votes if role is not None else {}).items():
@@ -186,7 +201,8 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             kind, weight = _SYSTEMS.get(guess.system, (_SUBJECT.get(subject, ""), 1.5))
             if subject == "indication":
                 continue
-            if kind and not guess.separator:
+            counted = kind != "Condition" or numbered_alike.get(_unnumbered(guess)) is guess
+            if kind and not guess.separator and counted:  # the diagnoses of a row are one thing that it says
                 vote(kind, weight, guess.column)
     roles = {guess.role for guess in guesses}
     if any(guess.until is not None for guess in guesses):
@@ -197,14 +213,24 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             g.role in ("drug", "procedure", "diagnosis") and 2 * g.filled > len(sample.rows) for g in guesses
         )
         and _unique_visit(guesses)
+        and not _named_after(path, guesses)
     ):
         vote("Encounter", 2.0, "start and end of each visit")
+    if (
+        {"admitted", "patient-id"} <= roles
+        and len(roles & _ABOUT_VISITS) > _ENOUGH + 1
+        and not roles & _OF_ROWS
+    ):
+        vote("Encounter", 1.0, "what is known of each stay")
     for kind, weight, why_so, first, second in _TOGETHER:
         if roles & first and roles & second:
             vote(kind, weight, why_so)
     for text in (tokens(path.stem), " ".join(tokens(g.name) for g in guesses)):
         for kind, pattern in _WORDS:
             match = re.search(pattern, text)
+            if kind == _named_after(path, guesses) and text == tokens(path.stem):
+                vote(kind, LEAST, f"{match[0] if match else kind!r} in names")
+                break
             if match and (votes.get(kind) or main_code(guesses) is not None or _keyed(guesses, kind)):
                 vote(kind, 1.5 if text == tokens(path.stem) else 0.5, f"{match[0]!r} in names")
                 break
@@ -218,6 +244,8 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
             if any(2 * g.distinct <= g.filled for g in guesses if g.role in ("encounter-id", "admitted")):
                 votes.pop("Encounter", None)  # a visit has many rows, which are of its results
     for kind, (needed, subject) in _NEEDED.items():
+        if kind == _named_after(path, guesses):
+            continue
         if kind in votes and not roles & needed and not _has(guesses, subject):
             del votes[kind]
     visit = first_of(guesses, "encounter-id")
@@ -226,7 +254,7 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     about = roles & _ABOUT_VISITS
     if {"test", "ordered"} <= roles:
         own = False  # an examination that was asked for, whatever visit it has
-    if own and "Encounter" in votes and (dated or len(about) > 1) and not many_measures(guesses):
+    if own and "Encounter" in votes and (dated or len(about) > 1) and not many_measures(guesses, len(about)):
         others = roles & {"performed", "procedure", "test", "diagnosed"} or main_code(guesses) is not None
         vote(
             "Encounter",
@@ -282,6 +310,26 @@ def _event(path: Path, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     return best
 
 
+def _unnumbered(guess: Guess) -> str:
+    """A name without its number: `DX_1` and `DX_2` are alike."""
+    return re.sub(r"\d+", "", tokens(guess.column))
+
+
+_AFTER: Final = (
+    ("Condition", r"conditions?|diagnos(is|es|en|tics?|i|ticos?)|problems?|problem ?list"),
+    ("Procedure", r"procedures?|prozeduren|actes"),
+)
+"""Names of files that are those of a resource type, of lists that have times of a start and an end as visits have."""
+
+
+def _named_after(path: Path, guesses: list[Guess]) -> str:
+    """The resource type that the last word of a file's name is, in a table of codes beside which no other type is likelier."""
+    if main_code(guesses) is None:
+        return ""
+    words = tokens(path.stem)
+    return next((kind for kind, names in _AFTER if re.search(rf"(^|[a-z] )({names})$", words)), "")
+
+
 def _are_patients_with(guesses: list[Guess], votes: dict[str, float]) -> bool:
     """Whether rows are patients with a diagnosis in words, and nothing else that was measured or done."""
     roles = {guess.role for guess in guesses}
@@ -328,6 +376,7 @@ def _is_order(path: Path, guesses: list[Guess], votes: dict[str, float]) -> bool
 _SUSCEPTIBLE: Final = frozenset(("antibiotic", "value", "flag"))
 """Roles of what an organism is susceptible to, or how far."""
 _TOGETHER: Final = (
+    ("MedicationRequest", 1.0, "a drug, and how fast or how much of it", {"drug"}, {"rate", "dose"}),
     ("Procedure", 1.2, "what was done, and when", {"procedure"}, {"performed", "start"}),
     ("Observation", 3.0, "organisms and what they were tested against", {"organism"}, _SUSCEPTIBLE),
 )
@@ -346,9 +395,16 @@ def is_susceptibility(guesses: Sequence[Guess]) -> bool:
     return "organism" in roles and bool(roles & _SUSCEPTIBLE)
 
 
-def many_measures(guesses: list[Guess]) -> bool:
-    """Whether a table has measurements, of which visits are no more than the time."""
-    return any(g.measure or g.role in ("value", "drug", "vaccine", "allergy") for g in guesses)
+def many_measures(guesses: list[Guess], about: int) -> bool:
+    """Whether a table has measurements, of which visits are no more than the time.
+
+    Args:
+        about: how many different things its columns say of visits.
+    """
+    if any(g.role in ("value", "drug", "vaccine", "allergy") for g in guesses):
+        return True
+    measured = sum(1 for g in guesses if g.measure)
+    return measured > (about if about > _ENOUGH else 0)
 
 
 def _keyed(guesses: list[Guess], kind: str) -> bool:
@@ -357,9 +413,10 @@ def _keyed(guesses: list[Guess], kind: str) -> bool:
 
 def _unique_visit(guesses: list[Guess]) -> bool:
     first = guesses[0]
-    return any(g.role == "encounter-id" or (g is first and g.role == "id") for g in guesses) and any(
-        g.role == "patient-id" for g in guesses
-    )
+    return any(
+        (g.role == "encounter-id" and 2 * g.distinct > g.filled) or (g is first and g.role == "id")
+        for g in guesses
+    ) and any(g.role == "patient-id" for g in guesses)
 
 
 def _has(guesses: list[Guess], subject: str) -> bool:
@@ -411,6 +468,12 @@ def _is_giving(sample: Sample, guesses: list[Guess]) -> bool:
     return bool(known) and near >= 0.9 * len(known)
 
 
+_AT_HOME: Final = re.compile(
+    r"\b(home|reconcil\w*|hausmedikation|dauermedikation|vormedikation|thuismedicatie|domiciliar\w*|prior to admission|pta|medicamentos habituales|medicacion habitual)\b"
+)
+"""Names of medication that patients take at home."""
+
+
 def _of_medication(roles: set[str], words: str, sample: Sample, guesses: list[Guess], plan: Plan) -> str:
     """Whether words say that medication was given or ordered; else it is what the patient takes."""
     has_words = any(
@@ -422,10 +485,15 @@ def _of_medication(roles: set[str], words: str, sample: Sample, guesses: list[Gu
     if (
         has_words
         or {"administered", "dose-ordered"} & roles
+        or {"rate", "collected"} <= roles
         or re.search(r"\bmar\b|administ|gabe|toedien|somministr", words)
     ):
         plan.event = "MedicationAdministration"
         return "what was given"
+    names = " ".join([words, *(tokens(g.name) for g in guesses)])
+    if _AT_HOME.search(names) and not roles & {"ordered", "refills", "dispensed", "order-id"}:
+        plan.event = "MedicationStatement"
+        return "what is taken at home, as a name says"
     if not (roles & _REQUESTS or re.search(r"prescri|order|rezept|verordn|ordonn|\brx\b|request", words)):
         plan.event = "MedicationStatement"
         return "what is taken, as nothing says that it was ordered or given"
@@ -506,10 +574,10 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
             or g.role == "blood-pressure"
             or (g.role in numbers and g.role != "age" and (g.measure or _has_stated_unit(g)))
             or (
-                _is_finding_beside(sample, g, _LARGE if chart else 0)
+                is_finding_beside(sample, g, LARGE if chart else 0)
                 and not _is_beside(guesses, g, "disposition")
             )
-            or (_is_other_number(g) and not g.of and (chart or _SCORED.search(tokens(g.name))))
+            or (is_other_number(g) and not g.of and (chart or _SCORED.search(tokens(g.name))))
         ]
     else:
         known = sum(1 for g in guesses if _is_measurement(g) and g.role != "age")
@@ -521,8 +589,7 @@ def _measures(sample: Sample, guesses: list[Guess], plan: Plan) -> None:
             for g in guesses
             if _is_measurement(g)
             or (
-                known >= _CHART
-                and (_is_other_number(g) or g.role in FINDINGS or _is_finding(sample, g, known))
+                known >= _CHART and (is_other_number(g) or g.role in FINDINGS or is_finding(sample, g, known))
             )
             or (not plan.patient and known < _CHART and g.role == "number" and not g.whole and not g.header)
             or (g.role == "age" and bool(g.decimal))
@@ -555,46 +622,6 @@ _CHART: Final = 2
 
 _REGISTER: Final = 4
 """From so many columns of yes and no a table of patients is a register of what they have."""
-_LARGE: Final = 5
-"""From so many measurements a chart's columns of a few words, of which nothing is known, are findings."""
-
-
-def _is_other_number(guess: Guess) -> bool:
-    return guess.role == "count" or (guess.role == "number" and not _is_number_of(guess))
-
-
-def _is_finding(sample: Sample, guess: Guess, known: int) -> bool:
-    """Whether a column of a few words in a chart is a finding: yes or no, how much, or what nothing else is known of."""
-    if guess.of or re.search(_NO_FINDING, tokens(guess.name)):
-        return False
-    if guess.role == "boolean":
-        guess.questions.append(
-            f"{guess.column}: is it a finding (yes or no), as is assumed, or does it say that the patient takes the drug (MedicationStatement)?"
-            if names_drug(guess)
-            else f"{guess.column}: is it a finding (yes or no), as is assumed, or of the record?"
-        )
-        return True
-    if guess.role not in ("category", "text", "status-of", "complaint"):
-        return False
-    if is_graded(cells_of(sample, guess)):
-        guess.evidence.append("its words say how much of something there is")
-        return True
-    qualified = guess.header == "category" and len(tokens(guess.name).split()) > 1  # `Mode of Del`
-    return (
-        known >= _LARGE
-        and guess.role == "category"
-        and (guess.header == "" or qualified)
-        and 1 < guess.distinct <= 12
-    )
-
-
-def _is_finding_beside(sample: Sample, guess: Guess, known: int) -> bool:
-    """Whether a column beside an event is a finding, which is then asked."""
-    kinds = ("category", "boolean", "text") if known else ("category", "text")
-    if guess.role not in kinds or guess.uses or not _is_finding(sample, guess, known):
-        return False
-    guess.questions.append(f"{guess.column}: is it a finding of the patient (Observation), as is assumed?")
-    return True
 
 
 def _is_beside(guesses: list[Guess], guess: Guess, role: str) -> bool:
@@ -607,24 +634,10 @@ def _has_stated_unit(guess: Guess) -> bool:
     return guess.role == "number" and bool(guess.unit) and is_bracketed(guess.name)
 
 
-_NO_FINDING: Final = (
-    r"consent|einwillig|consens|active|aktiv|deleted|valid|verified|checked|complete|imported|export|quality|site|centre|center|zentrum|"
-    r"device|machine|operator|user|source|version|file|batch|arm\b|group|gruppe|cohort|visit|event|status"
-)
-"""Names of columns about the record, not about the patient."""
-
-
 def _is_measurement(guess: Guess) -> bool:
     """Whether the vocabulary knows a column as a measurement, or it has a unit."""
     known = guess.role in ("blood-pressure", "blood-group", "finding-date")
     return known or guess.measure or (guess.role == "number" and bool(guess.unit))
-
-
-def _is_number_of(guess: Guess) -> bool:
-    """Whether whole numbers look like those of things: long, or long and all different."""
-    return guess.whole and (
-        guess.high >= 1_000_000 or (guess.distinct == guess.filled > 3 and guess.low >= 1_000)
-    )
 
 
 def _is_report(guess: Guess) -> bool:
@@ -660,7 +673,7 @@ def main_code(guesses: list[Guess]) -> Guess | None:
 
 
 _OF_PATIENTS: Final = frozenset(
-    """person-id name given middle family family-prefix maiden mothers-maiden prefix suffix sex birth-date death-date deceased marital address city county
+    """person-id name given nickname middle family family-prefix maiden mothers-maiden prefix suffix sex birth-date death-date deceased marital address city county
     state postal-code country phone phone-home phone-work phone-mobile email language gp contact-name contact-phone
     contact-relationship nationality religion fax race ethnicity occupation birth-place birth-year""".split()
 )

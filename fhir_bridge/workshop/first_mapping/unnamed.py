@@ -116,8 +116,9 @@ def _by_head(guess: Guess, values: list[str]) -> bool:
             "administrative",
         ):
             continue
-        if role == "limit-of" and numbers is not None and unit_in(guess.name) is not None:
-            continue  # `door to doc min`: minutes
+        stated = unit_in(guess.name) if numbers is not None else None
+        if role in ("limit-of", "ward") and stated is not None and stated[1]:
+            continue  # `door to doc min`: minutes; `CCT_um`: micrometres
         if role == "status-of" and guess.distinct <= 12:
             continue
         guess.role = "provider-id" if role == "provider" and numbers is not None else role

@@ -47,6 +47,7 @@ _ISO: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?P<time>[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<zone> ?(Z|[+-]\d\d:?\d\d))?)?\Z"
 )
 _COMPACT: Final = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?P<time>\d{4}(\d\d)?)?\Z")
+_COMPACT_DAY_FIRST: Final = re.compile(r"(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])(19|20)\d\d\Z")
 _PARTED: Final = re.compile(
     r"(?P<a>\d{1,2})(?P<s>[./-])(?P<b>\d{1,2})(?P=s)(?P<y>\d{4}|\d\d)"
     r"(?P<time>(?P<comma>,?)[ T]+(?P<h>\d{1,2})(?P<c>[:h])(?P<m>\d\d)(?P<sec>:\d\d)?(?P<half> ?[AaPp][Mm])?)?\Z"
@@ -77,6 +78,10 @@ def date_form(values: Sequence[str], *, day_first: bool | None, named: bool) -> 
     if named and share(values, _COMPACT.match) >= 0.95:
         timed = any(match["time"] for match in map(_COMPACT.match, values) if match)
         return DateForm("", timed, False, "digits of year, month, day")
+    if named and share(values, _COMPACT_DAY_FIRST.match) >= 0.95:
+        return DateForm("ddMMyyyy", False, False, "digits of day, month, year")
+    if not named and share(values, _COMPACT.match) == 1.0 and _of_months(values):
+        return DateForm("", any(len(value) > 8 for value in values), False, "digits of year, month, day")
     if named and share(values, re.compile(r"(0[1-9]|1[0-2])/20\d\d\Z").match) >= 0.95:
         return DateForm("MM/yyyy", False, False, "month and year")
     if share(values, _YEAR_FIRST.match) >= 0.95:
@@ -93,6 +98,20 @@ def date_form(values: Sequence[str], *, day_first: bool | None, named: bool) -> 
     if share(values, _PARTED.match) < 0.95:
         return None
     return _parted([match for match in map(_PARTED.match, values) if match], day_first)
+
+
+_MONTHS: Final = 4
+"""From so many months, of which digits have the form, they are no running numbers of a year."""
+
+
+def _of_months(values: Sequence[str]) -> bool:
+    """Whether digits have days of several months, spread as dates are and running numbers are not."""
+    days = {value[:8] for value in values}
+    return (
+        len({day[:6] for day in days}) >= _MONTHS
+        and len(days) >= 2 * _MONTHS
+        and len({day[6:] for day in days}) > _MONTHS
+    )
 
 
 def _with_names(matches: list[re.Match[str]]) -> DateForm | None:

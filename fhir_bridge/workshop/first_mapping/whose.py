@@ -11,7 +11,7 @@ from fhir_bridge.workshop.first_mapping.lexicon import tokens
 from fhir_bridge.workshop.first_mapping.selecting import cells_of
 from fhir_bridge.workshop.first_mapping.table import Sample
 
-__all__ = ["PERSONS", "other_persons"]
+__all__ = ["PERSONS", "are_relatives", "other_persons"]
 
 PERSONS: Final = {
     "mother": r"(mutter|mother|mere|madre|moeder|mum|mom)s?|maternal|mamma|mae",
@@ -48,6 +48,29 @@ _BEARING: Final = re.compile(
     r"gravid|\bparit|\bpara\b|gestit|labou?r\b|geburtsmodus|entbind|accouch|parto\b|perine|deliver|episio|bevalling"
 )
 """Names of columns of who gives birth."""
+
+
+_RELATIVES: Final = re.compile(
+    r"(?i)(half[- ]|step|gross|groß|grand|maternal |paternal |older |younger )*(mother|father|sister|brother|aunt|uncle|cousin|grandmother|grandfather|son|daughter|mutter|vater|schwester|"
+    r"bruder|tante|onkel|oma|opa|grossmutter|großmutter|grossvater|großvater|sohn|tochter|mere|mère|pere|père|soeur|sœur|frere|frère|oncle|"
+    r"madre|padre|hermano|hermana|abuelo|abuela|tio|tía|tia|hijo|hija|sorella|fratello|nonno|nonna|zio|zia|figlio|figlia|moeder|vader|zus|broer|oom|"
+    r"mor|far|søster|bror|syster|mae|mãe|pai|irmao|irmão|irma|irmã|avo|avô|avó)s?( \(.*\)| maternal| paternal| materna| paterna)?"
+)
+"""Words for relatives by blood, as cells have them."""
+_MOSTLY: Final = 0.8
+
+
+def are_relatives(sample: Sample, guesses: list[Guess]) -> Guess | None:
+    """The column that says of which relative of the patient a row is; None in a table of patients, who may name whom to call."""
+    for guess in guesses:
+        if guess.role not in ("contact-relationship", "category", "text", "contact-name", "display"):
+            continue
+        cells = [cell for cell in cells_of(sample, guess) if cell not in guess.missing]
+        if len(set(cells)) > 1 and 2 * len(cells) > len(sample.rows):
+            known = sum(1 for cell in cells if _RELATIVES.fullmatch(cell.strip()))
+            if known >= _MOSTLY * len(cells):
+                return guess
+    return None
 
 
 def _person(guess: Guess) -> str:

@@ -220,7 +220,7 @@ class Writer(ReferenceWriter):
         texts = [
             g
             for g in self._guesses
-            if g.of in names and g.role not in ("unit", "time-of-day") and "`" not in g.column
+            if g.of in names and g.role not in ("unit", "time-of-day", "code-system") and "`" not in g.column
         ]
         return next(iter(texts), None) or next(
             (g for g in self._all(*roles) if not g.of or g.of in names), None
