@@ -476,6 +476,7 @@ class ShardRun:
             results,
             len(created) - len(outputs),
             of=_delivered(record),
+            last_changed=getattr(record, "last_changed", None),
         )
 
     def compose(self, parts: Sequence[RecordPart]) -> SourceRecord:

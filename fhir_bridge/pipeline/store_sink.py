@@ -286,6 +286,7 @@ def record_set(record: ConvertedRecord, run: SinkRun, delivery: Delivery | None 
         record.of.place if record.of is not None else None,
         [output.part for output in record.outputs] if record.of is not None else (),
         _converted_by(record, run),
+        record.last_changed,
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
@@ -30,6 +31,7 @@ __all__ = [
     "keep_outputs",
     "known_contents",
     "known_records",
+    "last_changes",
     "lock_records",
     "write_claims",
 ]
@@ -61,6 +63,8 @@ class RecordSet:
         delivery: the file that it is of, where a newer one replaces what it says.
         place: what of the delivery it speaks of.
         parts: for each resource what of the delivery it is about (a sample); empty for none.
+        last_changed: when its source last changed it, of a record whose older states never replace newer ones
+            (`datetime.min` where the source does not say); None of others, which are as they were last sent.
     """
 
     source: str
@@ -75,6 +79,7 @@ class RecordSet:
     place: int | None = None
     parts: Sequence[str] = ()
     converted_by: ConvertedBy | None = None
+    last_changed: datetime | None = None
 
 
 class RecordHead(NamedTuple):
@@ -135,6 +140,21 @@ async def known_records(
             if superseded:
                 known.superseded.add((kind, resource_id, digest))
     return records
+
+
+async def last_changes(connection: AsyncConnection, keys: Sequence[int], adapter: str) -> dict[int, datetime]:
+    """The newest business time of what each of these records says at present; none where it states none."""
+    rows = await connection.execute(
+        "SELECT o.record, coalesce(o.bytes, r.bytes) FROM output o JOIN resource r ON r.key = o.resource "
+        "WHERE o.record = ANY(%s) AND o.active",
+        (list(keys),),
+    )
+    newest: dict[int, datetime] = {}
+    for record, text in await rows.fetchall():
+        time = incoming(parse(bytes(text)), adapter).time
+        if time is not None:
+            newest[record] = max(time, newest.get(record, time))
+    return newest
 
 
 async def lock_records(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -17,6 +18,7 @@ from fhir_bridge.adapters.ehr.fhir.resources import Item, PatientIndex, resource
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.definitions import type_definition
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.search.values import date_range
 from fhir_bridge.mapping import Record, Scope, nearest
 from fhir_bridge.plugins import OptionError, ReadContext, RecordOutcome, SourceModel
 
@@ -76,8 +78,7 @@ class Resource:
     @property
     def updated(self) -> str | None:
         """When it was last changed."""
-        meta = self._content.get("meta")
-        return meta.get("lastUpdated") if isinstance(meta, Mapping) else None
+        return _updated(self._content)
 
     @property
     def labels(self) -> Any:
@@ -86,8 +87,17 @@ class Resource:
         return meta.get("security") if isinstance(meta, Mapping) else None
 
 
+def _updated(content: Mapping[str, Any]) -> str | None:
+    meta = content.get("meta")
+    return meta.get("lastUpdated") if isinstance(meta, Mapping) else None
+
+
 class VendorRecord(Record):
-    """A record of one resource."""
+    """A record of one resource, which the system changes: an older state never replaces a newer one.
+
+    Attributes:
+        last_changed: when it was last changed; the beginning of time where the system does not say.
+    """
 
     root = "Resource"
 
@@ -103,6 +113,10 @@ class VendorRecord(Record):
         )
         super().__init__(item.locator, source=origin, outcome=outcome, issues=list(issues), key=key)
         self.origin = origin
+        try:
+            self.last_changed = date_range(str(_updated(content)))[0]
+        except ValueError:
+            self.last_changed = datetime.min.replace(tzinfo=UTC)
         self.urls = item.urls
         self.bases = item.bases
         self.index = index
