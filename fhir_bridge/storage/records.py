@@ -33,6 +33,7 @@ __all__ = [
     "known_records",
     "last_changes",
     "lock_records",
+    "outputs_of",
     "write_claims",
 ]
 
@@ -140,6 +141,17 @@ async def known_records(
             if superseded:
                 known.superseded.add((kind, resource_id, digest))
     return records
+
+
+async def outputs_of(connection: AsyncConnection, source: str, record: str, kind: str) -> list[str]:
+    """The ids of the resources of a type that a record says at present."""
+    rows = await connection.execute(
+        "SELECT DISTINCT x.id FROM source_record r JOIN output o ON o.record = r.key AND o.active "
+        "JOIN resource x ON x.key = o.resource AND x.type = %s AND NOT x.deleted "
+        "WHERE r.source = %s AND r.id = %s",
+        (kind, source, record),
+    )
+    return [row[0] for row in await rows.fetchall()]
 
 
 async def last_changes(connection: AsyncConnection, keys: Sequence[int], adapter: str) -> dict[int, datetime]:

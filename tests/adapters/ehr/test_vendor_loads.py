@@ -162,3 +162,56 @@ def test_conversion_by_other_settings_replaces_what_was_changed_at_the_same_time
         one["id"] for one in vendor.stored("Patient")
     }
     assert before
+
+
+@pytest.mark.parametrize("site", [SITE, SITE + IDENTITY, SITE + IDENTITY + "  unlinked: source\n"])
+def test_results_without_their_patient_are_of_the_patient_stored_from_the_system(
+    vendor: Vendor, site: str
+) -> None:
+    vendor.site(site)
+    vendor.load([patient(), result("o1", 5), result("o2", 6)])
+    done = vendor.load([result("o1", 5.5, "2026-01-02"), result("o3", 7, "2026-01-02")])
+    assert (done.returncode, vendor.codes) == (0, set())
+    (known,) = vendor.stored("Patient")
+    results = vendor.stored("Observation")
+    assert sorted(one["valueQuantity"]["value"] for one in results) == [5.5, 6, 7]
+    assert {one["subject"]["reference"] for one in results} == {f"Patient/{known['id']}"}
+    assert {one["status"] for one in results} == {"final"}
+
+
+@pytest.mark.parametrize("site", [SITE, SITE + IDENTITY, SITE + IDENTITY + "  unlinked: source\n"])
+def test_results_of_a_patient_who_is_nowhere_wait_until_the_patient_comes(vendor: Vendor, site: str) -> None:
+    vendor.site(site)
+    done = vendor.load([result("o1", 5)])
+    assert (done.returncode, vendor.codes) == (1, {"FB-ID-004"})
+    assert vendor.stored("Observation") == []
+    assert vendor.load([patient()]).returncode == 0
+    assert vendor.report["inbox"]["settled"] == 1
+    (known,) = vendor.stored("Patient")
+    (stored,) = vendor.stored("Observation")
+    assert stored["subject"] == {"reference": f"Patient/{known['id']}"}
+
+
+def test_what_waits_for_its_patient_takes_nothing_back(vendor: Vendor) -> None:
+    vendor.load([patient(), result("o1", 5)])
+    vendor.load([result("o1", 5.5, "2026-01-02", of="unknown")])
+    assert vendor.codes == {"FB-ID-004"}
+    (stored,) = vendor.stored("Observation")
+    assert (stored["status"], stored["valueQuantity"]["value"]) == ("final", 5)
+
+
+def test_patient_of_another_system_with_the_same_id_is_another(vendor: Vendor) -> None:
+    vendor.load([patient()])
+    vendor.load([result("o1", 5)], options=("--set", "name=other-clinic"))
+    assert vendor.codes == {"FB-ID-004"}
+    assert vendor.stored("Observation") == []
+
+
+def test_identifier_beside_a_reference_says_who_it_is(vendor: Vendor) -> None:
+    vendor.site(SITE + IDENTITY)
+    vendor.load([patient()])
+    stated = result("o1", 5, of="elsewhere")
+    stated["subject"]["identifier"] = {"system": "urn:oid:2.25.1001", "value": "MRN-p"}
+    vendor.load([stated], options=("--set", "name=other-clinic"))
+    (known,) = vendor.stored("Patient")
+    assert vendor.stored("Observation")[0]["subject"]["reference"] == f"Patient/{known['id']}"

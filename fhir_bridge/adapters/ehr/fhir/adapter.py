@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import cache
-from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -14,7 +13,8 @@ from typing import Any, Final
 from fhir_bridge.adapters.ehr.fhir.earlier import as_r4
 from fhir_bridge.adapters.ehr.fhir.normalise import FUNCTIONS
 from fhir_bridge.adapters.ehr.fhir.required_codes import with_required_codes
-from fhir_bridge.adapters.ehr.fhir.resources import Item, PatientIndex, resources
+from fhir_bridge.adapters.ehr.fhir.resources import Item, resources
+from fhir_bridge.adapters.ehr.fhir.source_index import SourceIndex, record_key
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.definitions import type_definition
 from fhir_bridge.fhir.issues import Issue
@@ -33,7 +33,7 @@ TYPES: Final = (
     "QuestionnaireResponse RelatedPerson RiskAssessment ServiceRequest Specimen SupplyDelivery Task"
 ).split()
 """Types that the shipped mapping has a rule for."""
-_OPTIONS: Final = ("name", "join", "decimal", "group", "date")
+_OPTIONS: Final = ("name", "base", "join", "decimal", "group", "date")
 _OUTSIDE: Final = frozenset(("resourceType", "id", "meta", "implicitRules"))
 
 
@@ -101,16 +101,11 @@ class VendorRecord(Record):
 
     root = "Resource"
 
-    def __init__(self, item: Item, origin: str, index: PatientIndex | None, outcome: RecordOutcome = "read",
+    def __init__(self, item: Item, origin: str, index: SourceIndex | None, outcome: RecordOutcome = "read",
                  issues: Sequence[Issue] = ()) -> None:  # fmt: skip
         content = item.resource or {}
         kind = str(content.get("resourceType", ""))
-        identity = f"{kind}/{content.get('id')}"
-        key = (
-            blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-            if content.get("id")
-            else ""
-        )
+        key = record_key(kind, str(content["id"])) if content.get("id") else ""
         super().__init__(item.locator, source=origin, outcome=outcome, issues=list(issues), key=key)
         self.origin = origin
         try:
@@ -189,20 +184,29 @@ class FhirAdapter:
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[VendorRecord]:
         """Read the resources in order; what is none is rejected, and the rest goes on."""
         origin = str(context.options.get("name") or "vendor")
-        with closing(PatientIndex(paths)) as index:
+        bases = frozenset(f"{base.rstrip('/')}/" for base in str(context.options.get("base") or "").split())
+        with closing(SourceIndex(_contents(paths), getattr(context, "stored", None))) as index:
             for path in paths:
                 try:
                     for item in resources(path):
-                        yield _record(item, origin, index)
+                        yield _record(item._replace(bases=item.bases | bases), origin, index)
                 except OSError as error:
                     yield _rejected(Item(path.name, None), origin, error.strerror or "it can't be read")
+
+
+def _contents(paths: Sequence[Path]) -> Iterator[Mapping[str, Any]]:
+    for path in paths:
+        try:
+            yield from (item.resource for item in resources(path) if item.resource is not None)
+        except OSError:
+            continue  # the reader says so
 
 
 def _rejected(item: Item, origin: str, problem: str) -> VendorRecord:
     return VendorRecord(item, origin, None, "rejected", [new_issue("FB-VEND-001", problem, item.locator)])
 
 
-def _record(item: Item, origin: str, index: PatientIndex) -> VendorRecord:
+def _record(item: Item, origin: str, index: SourceIndex) -> VendorRecord:
     resource = item.resource
     if resource is None:
         return _rejected(item, origin, item.problem)
