@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from functools import cache
+from hashlib import blake2b
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -13,12 +14,13 @@ from typing import Any, Final
 from fhir_bridge.adapters.ehr.fhir.earlier import as_r4
 from fhir_bridge.adapters.ehr.fhir.normalise import FUNCTIONS
 from fhir_bridge.adapters.ehr.fhir.required_codes import with_required_codes
-from fhir_bridge.adapters.ehr.fhir.resources import Item, resources
+from fhir_bridge.adapters.ehr.fhir.resources import Item, parts_of, resources
 from fhir_bridge.adapters.ehr.fhir.source_index import SourceIndex, record_key
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.definitions import type_definition
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.search.values import date_range
+from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping import Record, Scope, nearest
 from fhir_bridge.plugins import OptionError, ReadContext, RecordOutcome, SourceModel
 
@@ -183,8 +185,7 @@ class FhirAdapter:
 
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[VendorRecord]:
         """Read the resources in order; what is none is rejected, and the rest goes on."""
-        origin = str(context.options.get("name") or "vendor")
-        bases = frozenset(f"{base.rstrip('/')}/" for base in str(context.options.get("base") or "").split())
+        origin, bases = _system(context)
         with closing(SourceIndex(_contents(paths), getattr(context, "stored", None))) as index:
             for path in paths:
                 try:
@@ -192,6 +193,29 @@ class FhirAdapter:
                         yield _record(item._replace(bases=item.bases | bases), origin, index)
                 except OSError as error:
                     yield _rejected(Item(path.name, None), origin, error.strerror or "it can't be read")
+
+    def read_content(self, content: bytes, name: str, context: ReadContext) -> Iterator[VendorRecord]:
+        """The resources of one text of JSON. One without id is known by its content."""
+        origin, bases = _system(context)
+        items = [_with_id(item) for item in parts_of(content, name)]
+        known = (item.resource for item in items if item.resource is not None)
+        with closing(SourceIndex(known, getattr(context, "stored", None))) as index:
+            for item in items:
+                yield _record(item._replace(bases=item.bases | bases), origin, index)
+
+
+def _system(context: ReadContext) -> tuple[str, frozenset[str]]:
+    """The name of the system that the resources are of, and its addresses."""
+    bases = str(context.options.get("base") or "").split()
+    return str(context.options.get("name") or "vendor"), frozenset(f"{base.rstrip('/')}/" for base in bases)
+
+
+def _with_id(item: Item) -> Item:
+    if item.resource is None or item.resource.get("id"):
+        return item
+    return item._replace(
+        resource={**item.resource, "id": blake2b(dumps(item.resource), digest_size=16).hexdigest()}
+    )
 
 
 def _contents(paths: Sequence[Path]) -> Iterator[Mapping[str, Any]]:
