@@ -190,4 +190,11 @@ CODES = declare(
         "Add it to the crosswalk file",
         "not-found",
     ),
+    IssueCode(
+        "FB-ID-004",
+        "error",
+        "A Patient of another system who is neither in its export nor stored",
+        "Load the Patient: what waits in the inbox is stored then, and what was stored before stays",
+        "not-found",
+    ),
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from fhir_bridge.mapping import Output
 from fhir_bridge.plugins import DeliveredRecord, IssueLike
@@ -25,6 +26,7 @@ class ConvertedRecord:
         of: the record it was built from, where that is part of a delivery.
         outcome: `converted`, `partial` or `rejected` as it was counted; a sink that can't write it counts it anew.
         issues: of the conversion.
+        last_changed: see `RecordSet`.
         withheld: how many resources were made and are not among the outputs, since they are not valid.
     """
 
@@ -40,3 +42,4 @@ class ConvertedRecord:
     withheld: int = 0
     skipped: int = 0
     of: DeliveredRecord | None = None
+    last_changed: datetime | None = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.shard import ShardRun
 from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.store_sink import record_set, whole_delivery
-from fhir_bridge.plugins import IssueLike, ReceivingAdapter, adapters
+from fhir_bridge.plugins import ContentAdapter, IssueLike, ReceivingAdapter, SourceRecord, adapters
 from fhir_bridge.storage import RecordSet, RecordsResult, Store
 
 __all__ = ["Conversion", "Converter"]
@@ -42,15 +42,15 @@ class Converter:
     """Converts records of one adapter, each output validated; for several threads, one after the other.
 
     Args:
-        adapter: one that takes messages.
+        adapter: one that takes messages, or a source as a whole.
         site: the site file.
         mapping: name or file; None for the adapter's own.
     """
 
     def __init__(self, adapter: str, site: Path | None = None, mapping: str | None = None) -> None:
         reader = adapters()[adapter]
-        if not isinstance(reader, ReceivingAdapter):
-            raise TypeError(f"the adapter {adapter} takes no messages")
+        if not isinstance(reader, ReceivingAdapter | ContentAdapter):
+            raise TypeError(f"the adapter {adapter} takes nothing that is sent")
         self._adapter = reader
         self._mapping = mapping or reader.choose_mapping(())
         self._request = RunRequest(adapter, self._mapping, site, validate="all")
@@ -76,13 +76,17 @@ class Converter:
         return result
 
     def convert(self, content: bytes, name: str, *, stores: bool = False) -> Conversion:
-        """Convert one record; `stores` says whether it is to be stored.
+        """Convert one record, or all of a source that is sent as a whole; `stores` says whether it is to be stored.
 
         Raises:
             MappingErrors, SiteError, CrosswalkError: nothing can be converted.
         """
         with self._lock:
             run = self._prepared()
+            if isinstance(self._adapter, ContentAdapter):
+                return _convert_all(
+                    self._adapter.read_content(content, name, run.reading(stores=stores)), run
+                )
             record = self._adapter.read_message(content, name, run.reading(stores=stores))
             if record.outcome != "read":
                 return Conversion((), record.issues, record.outcome)
@@ -108,3 +112,19 @@ class Converter:
                 self._run, self._sink = prepared_run(self._request, shard, digest, "store", self._adapter)
                 self._digest = digest
         return self._run
+
+
+def _convert_all(records: Iterable[SourceRecord], run: ShardRun) -> Conversion:
+    """What several records become; rejected where all of them become nothing."""
+    resources: list[dict[str, Any]] = []
+    issues: list[IssueLike] = []
+    for record in records:
+        issues += record.issues
+        if record.outcome != "read":
+            continue
+        known = len(record.issues)
+        converted = run.convert(record)
+        issues += [*record.issues[known:], *converted.issues]
+        resources += [each.resource for each in converted.outputs]
+    issues = list(dict.fromkeys(issues))
+    return Conversion(resources, issues, "converted" if resources else "rejected")

@@ -18,6 +18,7 @@ from fhir_bridge.pipeline.engine import run_in_process
 from fhir_bridge.pipeline.plan import RunRequest, Shard
 from fhir_bridge.pipeline.receiving import Receiver
 from fhir_bridge.pipeline.shard import Selection
+from fhir_bridge.pipeline.waiting_records import PATIENT_TO_COME
 from fhir_bridge.plugins import CompositeAdapter, adapters
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.inbox import Entry, Kind
@@ -70,7 +71,12 @@ async def read_waiting(store: Store, site: Path | None) -> Waiting:
 
 
 def replay_waiting(
-    url: str, site: Path | None, waiting: Waiting | None = None, *, moved: bool = False
+    url: str,
+    site: Path | None,
+    waiting: Waiting | None = None,
+    *,
+    moved: bool = False,
+    patients: bool = False,
 ) -> Replay | None:
     """Process again what may have found its patient since: what converts it, or the links between patients changed.
 
@@ -79,6 +85,7 @@ def replay_waiting(
     Args:
         waiting: what waits, where it has been read.
         moved: resources moved from one patient to another: what was refused for them may be right now.
+        patients: Patients were written: those whom records name may be among them.
     """
 
     async def read() -> Waiting:
@@ -100,6 +107,7 @@ def replay_waiting(
             entry
             for entry in group
             if (moved and entry.kind == "refused")
+            or (patients and entry.code == PATIENT_TO_COME)
             or entry.run.get("links") != links
             or entry.run.get("context") != context
         ]

@@ -72,7 +72,14 @@ def _replay(request: RunRequest, url: str, result: RunResult, waiting: Waiting) 
     """The load may have brought the patients, links or mappings that records wait for."""
     from fhir_bridge.pipeline.inbox import replay_waiting
 
-    again = replay_waiting(url, request.site, waiting, moved=result.account.stored["moved"] > 0)
+    account = result.account
+    again = replay_waiting(
+        url,
+        request.site,
+        waiting,
+        moved=account.stored["moved"] > 0,
+        patients=account.resources["Patient"] > 0,
+    )
     if again is None:
         return
     result.report["inbox"] = {

@@ -227,6 +227,7 @@ class _Reading:
     jobs: int
     blocks: bool
     stores: bool
+    stored: Callable[[str, str, str], Sequence[str]] | None = None
 
 
 @dataclass(slots=True)
@@ -253,6 +254,7 @@ class ShardRun:
     _failures: int = 0
     _singly: int = 0
     _composing: ComposingSink | None = None
+    _stored: Callable[[str, str, str], Sequence[str]] | None = None
 
     def run(self, paths: Sequence[Path], sink: Sink) -> Account:
         """Convert all records of `paths`, up to the limit.
@@ -264,6 +266,7 @@ class ShardRun:
         """
         account = Account()
         self._keys = getattr(sink, "takes_keys", True)
+        self._stored = getattr(sink, "stored_ids", None)
         composes = isinstance(self.adapter, CompositeAdapter) and isinstance(sink, ComposingSink)
         self._composing = sink if composes and isinstance(sink, ComposingSink) else None
         chosen, ends = self.selection.chooses, self.selection.max_rejected is not None
@@ -476,6 +479,7 @@ class ShardRun:
             results,
             len(created) - len(outputs),
             of=_delivered(record),
+            last_changed=getattr(record, "last_changed", None),
         )
 
     def compose(self, parts: Sequence[RecordPart]) -> SourceRecord:
@@ -497,4 +501,5 @@ class ShardRun:
             self.jobs,
             self._blocks,
             self._keys if stores is None else stores,
+            self._stored,
         )

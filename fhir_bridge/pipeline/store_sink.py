@@ -16,7 +16,7 @@ from fhir_bridge.pipeline.converted import ConvertedRecord
 from fhir_bridge.pipeline.keeping import keep_delivery, note_kept_places
 from fhir_bridge.pipeline.sink_run import SinkRun
 from fhir_bridge.pipeline.sources import STANDARD_INPUT
-from fhir_bridge.pipeline.waiting_records import Waiting, keep_waiting, waiting_issue
+from fhir_bridge.pipeline.waiting_records import PATIENT_TO_COME, Waiting, keep_waiting, waiting_issue
 from fhir_bridge.plugins import (
     CompositeRecord,
     DeliveredRecord,
@@ -64,9 +64,8 @@ class StoreSink:
             self._deliver(record.of, account, lost=waiting is None and _is_lost(record))
             if record.of.ends_delivery and not self._keep(record.of, record, account):
                 return
-        if (
-            waiting is not None or record.outcome != "rejected"
-        ):  # what an earlier version of the mapping made stays
+        stays = waiting is None or waiting.code == PATIENT_TO_COME
+        if record.outcome != "rejected" or not stays:  # what an earlier version of the mapping made stays
             self._batch.append(record)
             self._resources += len(record.outputs)
         if self._resources >= BATCH or len(self._batch) >= BATCH:
@@ -200,6 +199,10 @@ class StoreSink:
         """Whether what is stored of a record's resources is about another Patient who is the same person by link."""
         return self._runner.run(self._store.of_linked_patient([output.resource for output in record.outputs]))
 
+    def stored_ids(self, source: str, record: str, kind: str) -> list[str]:
+        """The ids of the stored resources of a type that a source record became."""
+        return self._runner.run(self._store.outputs_of(source, record, kind))
+
     def _load(self, sets: list[RecordSet]) -> RecordsResult:
         run = self._run
         return self._runner.run(
@@ -286,6 +289,7 @@ def record_set(record: ConvertedRecord, run: SinkRun, delivery: Delivery | None 
         record.of.place if record.of is not None else None,
         [output.part for output in record.outputs] if record.of is not None else (),
         _converted_by(record, run),
+        record.last_changed,
     )
 
 

@@ -12,9 +12,12 @@ from fhir_bridge.plugins import IssueLike
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.inbox import InboxItem, Keeping
 
-__all__ = ["UNLINKED", "Waiting", "keep_waiting", "waiting_issue"]
+__all__ = ["PATIENT_TO_COME", "UNLINKED", "Waiting", "keep_waiting", "waiting_issue"]
 
-UNLINKED = frozenset({"FB-ID-001", "FB-ID-002", "FB-ID-003"})
+PATIENT_TO_COME = "FB-ID-004"
+"""The Patient whom a record names is not stored yet. What the record said before stays: its patient is who it was."""
+
+UNLINKED = frozenset({"FB-ID-001", "FB-ID-002", "FB-ID-003", PATIENT_TO_COME})
 """Issues that say: no patient could be linked, and the site holds such records."""
 
 MOST_KEPT = 1 << 28

@@ -14,6 +14,7 @@ __all__ = [
     "ComposingSink",
     "CompositeAdapter",
     "CompositeRecord",
+    "ContentAdapter",
     "CountingRecord",
     "Extractor",
     "Importer",
@@ -424,6 +425,19 @@ class ReceivingAdapter(Adapter, Protocol):
 
         Args:
             name: where it is kept, for locators.
+        """
+        ...
+
+
+@runtime_checkable
+class ContentAdapter(Adapter, Protocol):
+    """An adapter of whose sources one may be sent as a whole, to be converted and answered (`$convert-data`)."""
+
+    def read_content(self, content: bytes, name: str, context: ReadContext) -> Iterator[SourceRecord]:
+        """The records of a source from its bytes, as `read` reads them from a file.
+
+        Args:
+            name: where it is, for locators.
         """
         ...
 

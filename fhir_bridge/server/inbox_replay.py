@@ -35,6 +35,6 @@ async def replay_inbox(store: Store, url: str, site: Path | None) -> None:
     if not await store.read_inbox(limit=1):
         return
     # In a thread with a loop and connections of its own: converting is synchronous and takes long.
-    done = await asyncio.to_thread(replay_waiting, url, site)
+    done = await asyncio.to_thread(replay_waiting, url, site, patients=True)
     if done is not None and done.done:
         _log.info("inbox: %d settled, %d waiting", done.done, done.waiting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import chain
 from typing import Any, Literal
 
@@ -60,6 +61,7 @@ class BatchSet:
     """A source record on its way: its messages, and what the store does with it. record None: a resource alone.
 
     known: it may have been entered before.
+    late: a newer state of the record is known, so that it gives nothing up.
     """
 
     record: RecordSet | None
@@ -67,12 +69,21 @@ class BatchSet:
     key: int = LOOSE
     known: bool = True
     given_up: list[Claim] = field(default_factory=list)
+    late: bool = False
 
     @property
     def name(self) -> tuple[str, str]:
         """Source and id of the record."""
         assert self.record is not None
         return self.record.source, self.record.id
+
+    @property
+    def last_changed(self) -> datetime | None:
+        """When its source last changed it; None where that orders nothing."""
+        if self.record is None or self.record.last_changed is None:
+            return None
+        times = [message.contribution.time for message in self.messages]
+        return max((time for time in times if time is not None), default=self.record.last_changed)
 
 
 @dataclass(slots=True)
@@ -99,13 +110,15 @@ class Batch:
         resources.update(claim[0] for item in sets for claim in item.given_up)
         await self._lock(resources)
         # Refused with the rows locked: until then another batch might move a resource to another patient.
-        accepted, refused = await self._without_refused(sets)
+        accepted, refused = await self._without_refused([entry for entry in sets if not entry.late])
         # What a refused record said before it does not say any more: else two records that gave one result, and
         # whose patient is corrected, would refuse each other for ever.
         settled = await self._give_up([*accepted, *refused])
         # The new contents are folded in before anything is withdrawn: what one
         # record gives up another may say now.
         claims = await self._take(accepted)
+        if any(entry.late for entry in sets):
+            claims += await self._take(self._late(sets))
         await self._settle(settled)
         await self._follow_documents()
         await self._save(accepted, claims)
@@ -145,11 +158,51 @@ class Batch:
                 hashes = {
                     (self.keys[message.identity], message.contribution.hash) for message in entry.messages
                 }
+                if entry.last_changed is not None and hashes and hashes <= record.claims.keys():
+                    # It said so already, before others perhaps.
+                    self.outcomes.unchanged += len(entry.messages)
+                    continue
                 entry.given_up = [claim for claim in record.claims if claim not in hashes]
                 # What is given up may be no output any more, so that `identify` has not numbered it.
                 self.keys.update((identity, claim[0]) for claim, identity in record.claims.items())
             entered.append(entry)
+        await self._note_late(entered)
         return entered
+
+    async def _note_late(self, entered: list[BatchSet]) -> None:
+        """Note which sets are an older state of their record than another, stored or in this batch."""
+        dated = {entry.key: entry for entry in entered if entry.last_changed is not None}
+        if not dated:
+            return
+        known = [key for key, entry in dated.items() if entry.given_up]
+        newest = await records.last_changes(self.connection, known, self.settings.adapter) if known else {}
+        for entry in entered:
+            if (time := entry.last_changed) is not None:
+                newest[entry.key] = max(time, newest.get(entry.key, time))
+        for entry in entered:
+            time = entry.last_changed
+            if time is not None and time < newest[entry.key]:
+                entry.late, entry.given_up = True, []
+
+    def _late(self, sets: list[BatchSet]) -> list[BatchSet]:
+        """The older states of records, as far as they are of the resources and patients that these are of now.
+
+        The rest goes with an issue: it would create what its source has given up since.
+        """
+        late = []
+        for entry in sets:
+            if not entry.late:
+                continue
+            stays = []
+            for message in entry.messages:
+                present = self.subjects[message.identity].present
+                if present is not None and owners(present) == frozenset(message.item.owners.patients):
+                    stays.append(message)
+                    continue
+                self.outcomes.stale += 1
+                self.outcomes.add_issue("FB-STALE", "older than what is stored: left out", message.locator)
+            late.append(BatchSet(entry.record, stays, entry.key, late=True))
+        return late
 
     def _head(self, record: RecordSet) -> records.RecordHead:
         by = record.converted_by

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from psycopg import AsyncConnection
@@ -32,8 +33,10 @@ __all__ = [
     "keep_outputs",
     "known_contents",
     "known_records",
+    "last_changes",
     "lock_records",
     "note_heads",
+    "outputs_of",
 ]
 
 LOOSE = 0
@@ -63,6 +66,8 @@ class RecordSet:
         delivery: the file that it is of, where a newer one replaces what it says.
         place: what of the delivery it speaks of.
         parts: for each resource what of the delivery it is about (a sample); empty for none.
+        last_changed: when its source last changed it, of a record whose older states never replace newer ones
+            (`datetime.min` where the source does not say); None of others, which are as they were last sent.
     """
 
     source: str
@@ -77,6 +82,7 @@ class RecordSet:
     place: int | None = None
     parts: Sequence[str] = ()
     converted_by: ConvertedBy | None = None
+    last_changed: datetime | None = None
 
 
 class RecordHead(NamedTuple):
@@ -171,6 +177,32 @@ def _entered(names: Mapping[tuple[str, str], RecordHead]) -> list[Any]:
         array("text", [head.locator for head in heads]),
         array("int", [head.conversion for head in heads]),
     ]
+
+
+async def outputs_of(connection: AsyncConnection, source: str, record: str, kind: str) -> list[str]:
+    """The ids of the resources of a type that a record says at present."""
+    rows = await connection.execute(
+        "SELECT DISTINCT x.id FROM source_record r JOIN output o ON o.record = r.key AND o.active "
+        "JOIN resource x ON x.key = o.resource AND x.type = %s AND NOT x.deleted "
+        "WHERE r.source = %s AND r.id = %s",
+        (kind, source, record),
+    )
+    return [row[0] for row in await rows.fetchall()]
+
+
+async def last_changes(connection: AsyncConnection, keys: Sequence[int], adapter: str) -> dict[int, datetime]:
+    """The newest business time of what each of these records says at present; none where it states none."""
+    rows = await connection.execute(
+        "SELECT o.record, coalesce(o.bytes, r.bytes) FROM output o JOIN resource r ON r.key = o.resource "
+        "WHERE o.record = ANY(%s) AND o.active",
+        (list(keys),),
+    )
+    newest: dict[int, datetime] = {}
+    for record, text in await rows.fetchall():
+        time = incoming(parse(bytes(text)), adapter).time
+        if time is not None:
+            newest[record] = max(time, newest.get(record, time))
+    return newest
 
 
 async def lock_records(

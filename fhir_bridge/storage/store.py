@@ -67,7 +67,7 @@ from fhir_bridge.storage.ownership import of_linked_patient
 from fhir_bridge.storage.parts import Part, read_parts
 from fhir_bridge.storage.permission import require
 from fhir_bridge.storage.reads import Reads
-from fhir_bridge.storage.records import RecordSet
+from fhir_bridge.storage.records import RecordSet, outputs_of
 from fhir_bridge.storage.results import Results
 from fhir_bridge.storage.round_trips import RoundTrips
 from fhir_bridge.storage.searches import Searches
@@ -671,6 +671,11 @@ class Store:
         """All contents and deletions of a record's parts (`storage.parts`)."""
         async with self.pool.connection() as connection:
             return await read_parts(connection, source, record)
+
+    async def outputs_of(self, source: str, record: str, kind: str) -> list[str]:
+        """The ids of the resources of a type that a source record says at present."""
+        async with self.pool.connection() as connection:
+            return await outputs_of(connection, source, record, kind)
 
     async def of_linked_patient(self, resources: Sequence[dict[str, Any]]) -> bool:
         """Whether what is stored of these resources is about another Patient who is the same person by link."""

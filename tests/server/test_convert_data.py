@@ -120,11 +120,42 @@ def test_a_document_becomes_its_entries(hospital: Hospital, writer: dict[str, st
     assert conditions["total"] == 4
 
 
-def test_fhir_is_taken_as_it_is(hospital: Hospital, writer: dict[str, str]) -> None:
-    patient = {"resourceType": "Patient", "name": [{"family": "Asis"}]}
+def test_fhir_of_another_system_comes_back_normalised(hospital: Hospital, writer: dict[str, str]) -> None:
+    patient = {
+        "resourceType": "Patient", "id": "eP", "name": [{"family": "Foreign"}],
+        "identifier": [{"system": "urn:oid:2.25.1001.1", "value": "CD-F-1"}],
+    }  # fmt: skip
+    result = {
+        "resourceType": "Observation", "id": "eO", "status": "Final", "code": {"text": "x"},
+        "subject": {"reference": "Patient/eP"}, "valueQuantity": {"value": 5.40, "unit": "mmHg"},
+    }  # fmt: skip
+    wrong = {**result, "id": "eW", "component": [{"valueInteger": 1}]}
+    bundle = {
+        "resourceType": "Bundle",
+        "type": "collection",
+        "entry": [{"resource": one} for one in (patient, result, wrong)],
+    }
+    answer = convert(hospital, writer, json.dumps(bundle), "Fhir")
+    assert types(answer) == ["Patient", "Observation", "OperationOutcome"]
+    known, converted, outcome = (entry["resource"] for entry in answer.json()["entry"])
+    assert known["id"] != "eP"
+    assert converted["subject"] == {"reference": f"Patient/{known['id']}"}
+    assert (converted["status"], converted["valueQuantity"]["code"]) == ("final", "mm[Hg]")
+    assert any("component" in issue["diagnostics"] for issue in outcome["issue"])
+    for _ in range(2):
+        answer = convert(hospital, writer, json.dumps(bundle), "Fhir", store=True)
+        assert answer.status_code == 200, answer.text
+        assert found(hospital, writer, "Foreign") == 1
+    stored = hospital.http.get(f"/fhir/Observation/{converted['id']}", headers=writer).json()
+    assert (stored["valueQuantity"], stored["meta"]["versionId"]) == (converted["valueQuantity"], "1")
+
+
+def test_fhir_without_id_is_known_by_its_content(hospital: Hospital, writer: dict[str, str]) -> None:
+    patient = {"resourceType": "Patient", "name": [{"family": "Nameless"}]}
     assert types(convert(hospital, writer, json.dumps(patient), "Fhir")) == ["Patient"]
-    assert convert(hospital, writer, json.dumps(patient), "Fhir", store=True).status_code == 200
-    assert found(hospital, writer, "Asis") == 1
+    for _ in range(2):
+        assert convert(hospital, writer, json.dumps(patient), "Json", store=True).status_code == 200
+    assert found(hospital, writer, "Nameless") == 1
 
 
 def test_who_may_not_write_may_not_convert_or_store(hospital: Hospital) -> None:
@@ -148,6 +179,8 @@ def test_who_may_not_write_may_not_convert_or_store(hospital: Hospital) -> None:
         ('<!DOCTYPE x [<!ENTITY a "b">]><a/>', "Ccda", 422),
         ("{", "Fhir", 422),
         ("[]", "Fhir", 422),
+        ('{"resourceType": "Observation", "id": "o", "status": "final"}', "Fhir", 422),
+        ('{"resourceType": "OperationOutcome", "id": "o"}', "Fhir", 422),
         ("x", "Fax", 400),
         ("", "Hl7v2", 400),
     ],

@@ -226,6 +226,14 @@ _CODES = declare(
         "structure",
     ),
     IssueCode(
+        "FB-VEND-004",
+        "warning",
+        "A reference of another system leads to nothing here",
+        "It is to another server, or to nothing in the files; its display and identifier stay. An absolute reference "
+        "to the system itself is known as such where `--set base=URL` names its address.",
+        "not-found",
+    ),
+    IssueCode(
         "FB-WEAR-001",
         "error",
         "The file, or the rest of it, can't be read",

@@ -28,7 +28,9 @@ from fhir_bridge.storage import OtherSiteKey
 
 __all__ = ["ConvertData"]
 
-_ADAPTERS: Final = {"hl7v2": "hl7v2", "ccda": "ccda"}
+_ADAPTERS: Final = {"hl7v2": "hl7v2", "ccda": "ccda", "fhir": "fhir", "json": "fhir"}
+_OF_LEDGER: Final = ("hl7v2", "ccda")
+"""Of these what is stored is a record, which replaces what it said before."""
 _TEMPLATES: Final = ("templateCollectionReference", "rootTemplate")
 _MOST_ISSUES: Final = 200
 
@@ -41,7 +43,7 @@ class ConvertData(CallOperation):
     rights.
 
     Nothing stored is read, so the answer holds only what was sent. `inputDataType`: `Hl7v2`, `Ccda`, `Fhir` (alias
-    `Json`: a resource or Bundle of R4, taken as it is).
+    `Json`: a resource or Bundle of another system, as the adapter `fhir` reads it).
     """
 
     name = "convert-data"
@@ -63,23 +65,20 @@ class ConvertData(CallOperation):
         store = known.get("store", "false")
         if store not in ("true", "false"):
             raise refuse(400, "FB-REST-002", "the parameter `store` is true or false")
-        if store == "true" and kind in _ADAPTERS and not call.access.writes_everything:
+        if kind not in _ADAPTERS:
+            raise refuse(400, "FB-REST-002", "inputDataType is Hl7v2, Ccda or Fhir")
+        if store == "true" and kind in _OF_LEDGER and not call.access.writes_everything:
             raise refuse(
                 403, "FB-SMART-002", "to store what a message says, a token has to allow all writes (*.cud)"
             )
-        if kind in _ADAPTERS:
-            text = content.encode("utf-8", "surrogatepass")
-            conversion = await self._convert(_ADAPTERS[kind], text, stores=store == "true")
-        elif kind in ("fhir", "json"):
-            conversion = await offloaded(_as_it_is, content)
-        else:
-            raise refuse(400, "FB-REST-002", "inputDataType is Hl7v2, Ccda or Fhir")
+        text = content.encode("utf-8", "surrogatepass")
+        conversion = await self._convert(_ADAPTERS[kind], text, stores=store == "true")
         issues = [issue for issue in conversion.issues if issue.severity != "information"]
         if conversion.outcome in ("rejected", "skipped"):
             await audit_operation(call)
             outcome = operation_outcome(_plain(conversion.issues) or [_nothing()])
             return Response(dumps(outcome), 422, media_type=FHIR_JSON)
-        if store == "true" and kind in _ADAPTERS:
+        if store == "true" and kind in _OF_LEDGER:
             return await self._store(call, self._converters[_ADAPTERS[kind]], conversion)
         if store == "true":
             bundle = {"resourceType": "Bundle", "type": "transaction", "entry": _writes(conversion.resources)}
@@ -128,27 +127,6 @@ def _nothing() -> Issue:
     return Issue("error", "FB-REST-002", "nothing could be converted", "inputData")
 
 
-def _as_it_is(content: str) -> Conversion:
-    """A resource of R4, or the resources of a Bundle."""
-    try:
-        resource = loads(content.encode("utf-8", "surrogatepass"))
-    except ValueError as error:
-        return Conversion(
-            (), [Issue("error", "FB-REST-002", f"inputData is no JSON: {error}", "inputData")], "rejected"
-        )
-    if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
-        return Conversion(
-            (), [Issue("error", "FB-REST-002", "inputData is no FHIR resource", "inputData")], "rejected"
-        )
-    entries = resource.get("entry", []) if resource["resourceType"] == "Bundle" else [{"resource": resource}]
-    resources = [
-        entry["resource"]
-        for entry in (entries if isinstance(entries, list) else [])
-        if isinstance(entry, dict) and isinstance(entry.get("resource"), dict)
-    ]
-    return Conversion(resources, (), "converted" if resources else "rejected")
-
-
 def _plain(issues: Sequence[IssueLike]) -> list[Issue]:
     return [
         Issue(issue.severity, issue.code, issue.message, issue.source)  # type: ignore[arg-type]
@@ -157,15 +135,11 @@ def _plain(issues: Sequence[IssueLike]) -> list[Issue]:
 
 
 def _writes(resources: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """An update of each resource with an id, a creation of each without."""
-    entries = []
-    for resource in resources:
-        kind, identity = resource.get("resourceType"), resource.get("id")
-        request = (
-            {"method": "PUT", "url": f"{kind}/{identity}"} if identity else {"method": "POST", "url": kind}
-        )
-        entries.append({"resource": resource, "request": request})
-    return entries
+    """An update of each resource."""
+    return [
+        {"resource": one, "request": {"method": "PUT", "url": f"{one['resourceType']}/{one['id']}"}}
+        for one in resources
+    ]
 
 
 def _with_issues(stored: Response, issues: Sequence[IssueLike]) -> Response:

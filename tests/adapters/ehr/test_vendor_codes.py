@@ -30,7 +30,8 @@ def stored(
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     (tmp_path / "site.yaml").write_text("site: test\ndemo_key: true\n")
     path = tmp_path / "export.ndjson"
-    path.write_text("\n".join(json.dumps(one) for one in resources))
+    patient = {"resourceType": "Patient", "id": "p"}
+    path.write_text("\n".join(json.dumps(one) for one in (patient, *resources)))
     request = RunRequest("fhir", site=tmp_path / "site.yaml")
     report = load_sources(request, [str(path)], url).report
     with psycopg.connect(url) as connection:

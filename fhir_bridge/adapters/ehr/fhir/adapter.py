@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from functools import cache
 from hashlib import blake2b
 from pathlib import Path
@@ -13,10 +14,13 @@ from typing import Any, Final
 from fhir_bridge.adapters.ehr.fhir.earlier import as_r4
 from fhir_bridge.adapters.ehr.fhir.normalise import FUNCTIONS
 from fhir_bridge.adapters.ehr.fhir.required_codes import with_required_codes
-from fhir_bridge.adapters.ehr.fhir.resources import Item, PatientIndex, resources
+from fhir_bridge.adapters.ehr.fhir.resources import Item, parts_of, resources
+from fhir_bridge.adapters.ehr.fhir.source_index import SourceIndex, record_key
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.definitions import type_definition
 from fhir_bridge.fhir.issues import Issue
+from fhir_bridge.fhir.search.values import date_range
+from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.mapping import Record, Scope, nearest
 from fhir_bridge.plugins import OptionError, ReadContext, RecordOutcome, SourceModel
 
@@ -31,7 +35,7 @@ TYPES: Final = (
     "QuestionnaireResponse RelatedPerson RiskAssessment ServiceRequest Specimen SupplyDelivery Task"
 ).split()
 """Types that the shipped mapping has a rule for."""
-_OPTIONS: Final = ("name", "join", "decimal", "group", "date")
+_OPTIONS: Final = ("name", "base", "join", "decimal", "group", "date")
 _OUTSIDE: Final = frozenset(("resourceType", "id", "meta", "implicitRules"))
 
 
@@ -76,8 +80,7 @@ class Resource:
     @property
     def updated(self) -> str | None:
         """When it was last changed."""
-        meta = self._content.get("meta")
-        return meta.get("lastUpdated") if isinstance(meta, Mapping) else None
+        return _updated(self._content)
 
     @property
     def labels(self) -> Any:
@@ -86,23 +89,31 @@ class Resource:
         return meta.get("security") if isinstance(meta, Mapping) else None
 
 
+def _updated(content: Mapping[str, Any]) -> str | None:
+    meta = content.get("meta")
+    return meta.get("lastUpdated") if isinstance(meta, Mapping) else None
+
+
 class VendorRecord(Record):
-    """A record of one resource."""
+    """A record of one resource, which the system changes: an older state never replaces a newer one.
+
+    Attributes:
+        last_changed: when it was last changed; the beginning of time where the system does not say.
+    """
 
     root = "Resource"
 
-    def __init__(self, item: Item, origin: str, index: PatientIndex | None, outcome: RecordOutcome = "read",
+    def __init__(self, item: Item, origin: str, index: SourceIndex | None, outcome: RecordOutcome = "read",
                  issues: Sequence[Issue] = ()) -> None:  # fmt: skip
         content = item.resource or {}
         kind = str(content.get("resourceType", ""))
-        identity = f"{kind}/{content.get('id')}"
-        key = (
-            blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-            if content.get("id")
-            else ""
-        )
+        key = record_key(kind, str(content["id"])) if content.get("id") else ""
         super().__init__(item.locator, source=origin, outcome=outcome, issues=list(issues), key=key)
         self.origin = origin
+        try:
+            self.last_changed = date_range(str(_updated(content)))[0]
+        except ValueError:
+            self.last_changed = datetime.min.replace(tzinfo=UTC)
         self.urls = item.urls
         self.bases = item.bases
         self.index = index
@@ -174,21 +185,52 @@ class FhirAdapter:
 
     def read(self, paths: Sequence[Path], context: ReadContext) -> Iterator[VendorRecord]:
         """Read the resources in order; what is none is rejected, and the rest goes on."""
-        origin = str(context.options.get("name") or "vendor")
-        with closing(PatientIndex(paths)) as index:
+        origin, bases = _system(context)
+        with closing(SourceIndex(_contents(paths), getattr(context, "stored", None))) as index:
             for path in paths:
                 try:
                     for item in resources(path):
-                        yield _record(item, origin, index)
+                        yield _record(item._replace(bases=item.bases | bases), origin, index)
                 except OSError as error:
                     yield _rejected(Item(path.name, None), origin, error.strerror or "it can't be read")
+
+    def read_content(self, content: bytes, name: str, context: ReadContext) -> Iterator[VendorRecord]:
+        """The resources of one text of JSON. One without id is known by its content."""
+        origin, bases = _system(context)
+        items = [_with_id(item) for item in parts_of(content, name)]
+        known = (item.resource for item in items if item.resource is not None)
+        with closing(SourceIndex(known, getattr(context, "stored", None))) as index:
+            for item in items:
+                yield _record(item._replace(bases=item.bases | bases), origin, index)
+
+
+def _system(context: ReadContext) -> tuple[str, frozenset[str]]:
+    """The name of the system that the resources are of, and its addresses."""
+    bases = str(context.options.get("base") or "").split()
+    return str(context.options.get("name") or "vendor"), frozenset(f"{base.rstrip('/')}/" for base in bases)
+
+
+def _with_id(item: Item) -> Item:
+    if item.resource is None or item.resource.get("id"):
+        return item
+    return item._replace(
+        resource={**item.resource, "id": blake2b(dumps(item.resource), digest_size=16).hexdigest()}
+    )
+
+
+def _contents(paths: Sequence[Path]) -> Iterator[Mapping[str, Any]]:
+    for path in paths:
+        try:
+            yield from (item.resource for item in resources(path) if item.resource is not None)
+        except OSError:
+            continue  # the reader says so
 
 
 def _rejected(item: Item, origin: str, problem: str) -> VendorRecord:
     return VendorRecord(item, origin, None, "rejected", [new_issue("FB-VEND-001", problem, item.locator)])
 
 
-def _record(item: Item, origin: str, index: PatientIndex) -> VendorRecord:
+def _record(item: Item, origin: str, index: SourceIndex) -> VendorRecord:
     resource = item.resource
     if resource is None:
         return _rejected(item, origin, item.problem)

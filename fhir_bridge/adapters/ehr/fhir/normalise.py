@@ -5,23 +5,19 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
+from fhir_bridge.adapters.ehr.fhir.references import patient_of, refer, url_of
 from fhir_bridge.adapters.ehr.vital_units import VITAL_UNITS
 from fhir_bridge.fhir import ucum
 from fhir_bridge.mapping import Context, function
 from fhir_bridge.mapping.functions.conversions import in_unit
 from fhir_bridge.mapping.functions.quantities import in_range, quantity
-from fhir_bridge.mapping.functions.references import keyed, patient
 from fhir_bridge.mapping.functions.schemes import system_uri
 from fhir_bridge.mapping.functions.times import datetime
 
-__all__ = ["FUNCTIONS", "RULES", "Owner", "owners_of"]
+__all__ = ["FUNCTIONS"]
 
-RULES: Final = "resource"
-_TYPED: Final = re.compile(
-    r"(?P<base>.*/)?(?P<kind>[A-Z][A-Za-z]+)/(?P<id>[A-Za-z0-9.\-]{1,64})(?:/_history/[^/]+)?"
-)
 _NAIVE: Final = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?")
 _SPACED: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d.*)")
 _TIMES: Final = re.compile(
@@ -37,20 +33,6 @@ _OIDS: Final = {
     "2.16.840.1.113883.5.111": "http://terminology.hl7.org/CodeSystem/v3-RoleCode",
 }
 """Code systems of HL7 that vendors name by their OIDs, beside those of the mapping language."""
-
-
-class Owner(NamedTuple):
-    """An identifier of a Patient, as `patient()` takes it."""
-
-    authority: str
-    value: str
-
-
-def owners_of(identifiers: list[tuple[str, str]], site: Any) -> list[Owner]:
-    """The identifiers by which a Patient is known: those of authorities that the site knows, else all."""
-    listed = [Owner(system, value) for system, value in identifiers]
-    known = {str(uri) for uri in getattr(site, "authorities", {}).values()}
-    return [owner for owner in listed if owner.authority in known] or listed
 
 
 @function(scope=True, context=True, reads=("text", "none"))
@@ -126,14 +108,7 @@ def _loinc_codes(ctx: Context, concept: Mapping[str, Any]) -> Iterator[str]:
 @function(scope=True, context=True, returns="Reference")
 def own_patient(s: Any, ctx: Context) -> Any:
     """The Patient that the resource itself is, by an identifier that the site knows, else by the vendor's id."""
-    return _patient(s, ctx, str(s.id))
-
-
-def _patient(s: Any, ctx: Context, identity: str) -> Any:
-    owners = owners_of(s.outer.index.identifiers(identity), ctx.site)
-    if owners:
-        return patient(ctx, owners)
-    return patient(ctx, None, None, fallback=f"{s.outer.origin}/{identity}")
+    return patient_of(s, ctx, str(s.id))
 
 
 def _walk(s: Any, ctx: Context, value: Any, name: str) -> Any:
@@ -170,7 +145,9 @@ def _object(s: Any, ctx: Context, value: Mapping[str, Any], name: str) -> dict[s
     }
     reference = built.get("reference")
     if isinstance(reference, str):
-        _refer(s, ctx, built, reference)
+        refer(s, ctx, built, reference, name)
+    if isinstance(built.get("url"), str):
+        built["url"] = url_of(s, ctx, built["url"])
     if isinstance(built.get("system"), str) and ("code" in built or "display" in built):
         built["system"] = system_uri(_oid(built["system"]), ctx.site.schemes, ctx.source)
     elif isinstance(built.get("system"), str) and name == "identifier":
@@ -183,29 +160,6 @@ def _object(s: Any, ctx: Context, value: Mapping[str, Any], name: str) -> dict[s
 def _oid(system: str) -> str:
     bare = system.strip().removeprefix("urn:oid:")
     return _OIDS.get(bare, bare)
-
-
-def _refer(s: Any, ctx: Context, built: dict[str, Any], reference: str) -> None:
-    if reference.startswith("#"):
-        return
-    match = _TYPED.fullmatch(s.outer.urls.get(reference, reference))
-    if match is None or _is_elsewhere(s, match["base"]):
-        # Of what is in no file here: what the reference says in words and identifiers stays.
-        del built["reference"]
-        if not built.get("identifier") and not built.get("display"):
-            built["display"] = reference
-        return
-    kind, identity = match["kind"], match["id"]
-    if kind == "Patient":
-        built["reference"] = _patient(s, ctx, identity)["reference"]
-        return
-    target = keyed(ctx, kind, f"{RULES}-{kind.lower()}", s.outer.origin, identity)
-    built["reference"] = target["reference"]
-
-
-def _is_elsewhere(s: Any, base: str | None) -> bool:
-    """Whether an absolute reference is to another server than those of the Bundle: its `p1` is another patient."""
-    return bool(base and base.startswith("http") and s.outer.bases and base not in s.outer.bases)
 
 
 def _unit(ctx: Context, built: dict[str, Any]) -> None:

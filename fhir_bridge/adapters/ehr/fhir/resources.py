@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import sqlite3
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from fhir_bridge.fhir.serialization import loads_exact
 
-__all__ = ["Item", "PatientIndex", "resources"]
+__all__ = ["Item", "parts_of", "resources"]
 
 _LINED: Final = (".ndjson", ".jsonl")
 
@@ -20,6 +19,8 @@ MAX_DOCUMENT_BYTES = 256 << 20
 
 
 _TOO_LARGE = f"larger than {MAX_DOCUMENT_BYTES >> 20} MB and was not read"
+
+_TYPE: Final = re.compile(r"/[A-Z][A-Za-z]+$")
 
 _MOST_BUNDLES: Final = 3
 """Bundles within each other."""
@@ -76,11 +77,7 @@ def _parts(whole: Item, depth: int = 0) -> Iterator[Item]:
         if isinstance(item, Mapping) and entry.get("fullUrl") and item.get("resourceType"):
             identity = item.get("id") or str(entry["fullUrl"]).rpartition(":")[2]
             urls[str(entry["fullUrl"])] = f"{item['resourceType']}/{identity}"
-    bases = frozenset(
-        url.removesuffix(named)
-        for url, named in urls.items()
-        if url.startswith("http") and url.endswith(named)
-    )
+    bases = whole.bases | _addresses(resource, urls)
     for number, entry in enumerate(listed):
         locator = f"{whole.locator}{'.' if depth else '#'}entry[{number}]"
         item = entry.get("resource") if isinstance(entry, Mapping) else None
@@ -92,6 +89,22 @@ def _parts(whole: Item, depth: int = 0) -> Iterator[Item]:
         yield from _parts(Item(locator, item, urls=urls, bases=bases), depth + 1)
 
 
+def _addresses(bundle: Mapping[str, Any], urls: Mapping[str, str]) -> frozenset[str]:
+    """The addresses of the server that a Bundle is of, by the fullUrls of its entries and by its own link."""
+    stated = {url.removesuffix(named) for url, named in urls.items() if url.endswith(named)}
+    links = bundle.get("link")
+    for link in links if isinstance(links, list) else ():
+        if isinstance(link, Mapping) and link.get("relation") == "self" and isinstance(link.get("url"), str):
+            path = link["url"].partition("?")[0].rstrip("/").removesuffix("/_search")
+            stated.add(path[: path.rfind("/") + 1] if _TYPE.search(path) else f"{path}/")
+    return frozenset(base for base in stated if base.startswith("http"))
+
+
+def parts_of(text: bytes, name: str) -> Iterator[Item]:
+    """The resources of a text of JSON."""
+    yield from _parts(_parsed(text, name))
+
+
 def _parsed(text: bytes, locator: str) -> Item:
     try:
         item = loads_exact(text)
@@ -100,38 +113,3 @@ def _parsed(text: bytes, locator: str) -> Item:
     if not isinstance(item, Mapping) or not isinstance(item.get("resourceType"), str):
         return Item(locator, None, "it is no resource: resourceType is missing")
     return Item(locator, item)
-
-
-class PatientIndex:
-    """The identifiers of the Patients of some files, by their vendor's id; in a temporary database."""
-
-    def __init__(self, paths: Sequence[Path]) -> None:
-        self._base = sqlite3.connect("", isolation_level=None)
-        self._base.execute("CREATE TABLE patient (id TEXT PRIMARY KEY, identifiers TEXT) WITHOUT ROWID")
-        self._base.execute("BEGIN")
-        for path in paths:
-            try:
-                for one in resources(path):
-                    self._note(one.resource)
-            except OSError:
-                continue  # the reader says so
-
-    def _note(self, resource: Mapping[str, Any] | None) -> None:
-        if resource is None or resource.get("resourceType") != "Patient" or not resource.get("id"):
-            return
-        listed = [
-            (str(item["system"]), str(item["value"]))
-            for item in resource.get("identifier") or ()
-            if isinstance(item, Mapping) and item.get("system") and item.get("value")
-        ]
-        row = str(resource["id"]), json.dumps(listed)
-        self._base.execute("INSERT OR REPLACE INTO patient VALUES (?, ?)", row)
-
-    def identifiers(self, identity: str) -> list[tuple[str, str]]:
-        """System and value of each identifier of a Patient."""
-        row = self._base.execute("SELECT identifiers FROM patient WHERE id = ?", (identity,)).fetchone()
-        return [(system, value) for system, value in json.loads(row[0])] if row else []
-
-    def close(self) -> None:
-        """Forget everything."""
-        self._base.close()
