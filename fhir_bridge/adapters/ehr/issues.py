@@ -507,6 +507,13 @@ _CODES = declare(
         "value",
     ),
     IssueCode(
+        "FB-HL7-031",
+        "warning",
+        "Specimens (SPM) are where the structure of the message has none: before its orders, or after them",
+        "Check whose specimen each result and order has, and correct MSH-9 or the order of segments at the sender.",
+        "structure",
+    ),
+    IssueCode(
         "FB-HL7-027",
         "warning",
         "An event asks for a change to stored records that is not, or not wholly, carried out",

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.dtm import timestamp
 from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode, is_wide, seems_utf8
-from fhir_bridge.adapters.ehr.hl7v2.events import left_undone
+from fhir_bridge.adapters.ehr.hl7v2.events import left_undone, misplaced_specimens
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
 from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
 from fhir_bridge.adapters.ehr.hl7v2.groups import placements
@@ -276,6 +276,8 @@ def read_message(
         )
     if message.outcome == "read" and (undone := left_undone(message.kind)):
         issues.append(new_issue("FB-HL7-027", undone, message.locator))
+    if message.outcome == "read" and (misplaced := misplaced_specimens(segments)):
+        issues.append(new_issue("FB-HL7-031", misplaced, message.locator))
     if message.outcome == "read" and any(
         segment.name == "PID" and _is_born_after(segment, message.time) for segment in segments
     ):

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
-from fhir_bridge.adapters.ehr.hl7v2.order_identity import number_observations, order_number
+from fhir_bridge.adapters.ehr.hl7v2.order_identity import number_observations, numbered, order_number
 from fhir_bridge.adapters.ehr.hl7v2.transport import NO_VISIT
 from fhir_bridge.mapping import CLEARED, nearest
 from fhir_bridge.plugins import OptionError
@@ -139,6 +139,7 @@ class Group:
         instance: what keeps the ids of results apart whose sender repeats OBX-3 and OBX-4: their own time, where that
             is not the order's, and "2", "3", … of those of one time.
         groups: the groups inside, by scope name.
+        leader: of a specimen that is before its orders, the first of those that are of it.
     """
 
     __slots__ = (
@@ -147,6 +148,7 @@ class Group:
         "first",
         "groups",
         "instance",
+        "leader",
         "ordinal",
         "outer",
         "segments",
@@ -161,6 +163,7 @@ class Group:
         self.ordinal: str | None = None
         self.instance: str | None = None
         self.groups: dict[str, list[Group]] = {}
+        self.leader: Group | None = None
         self._subject: tuple[Any, str | None, str | None] | None = None
         self._number: str | None = None
 
@@ -274,6 +277,12 @@ class Group:
         if self._number is None:
             self._number = order_number(self)
         return self._number
+
+    @property
+    def specimen_order(self) -> str:
+        """`specimen.order`: the number of the first order of a specimen, its parent result left out."""
+        order = self.leader or self.outer
+        return "" if order is None else numbered(order) or order.number
 
     # Derived values of a patient group, read by every rule that speaks of the patient.
 
@@ -472,7 +481,8 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
 
     PID opens a patient; ORC, or OBR without ORC, an order; OBX an observation; SPM a specimen. What is missing
     is done without: results without PID hang in a patient group without one, an order without ORC begins at its
-    OBR. A segment of no known place stays with the patient. NTE belongs to what is before it.
+    OBR. A segment of no known place stays with the patient. NTE belongs to what is before it. An SPM is of the order
+    before it; of a patient whose first SPM is before any order (OML_O33, OUL_R22) it is of the orders after it.
 
     Args:
         segments: in the order of the message.
@@ -489,6 +499,7 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
     noted: Group | None = None
     latest: dict[str, Group | None] = {}
     of_message: list[Segment] = []  # comments before any patient
+    leading = _LeadingSpecimens()
     alone = "PID" not in root.several
     after_request = root.part("MSH", 9, 1) == "OUL"  # OUL_R22 to OUL_R24: ORC follows its OBR
     for segment in segments:
@@ -506,16 +517,18 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
             patient, order = root.open(PATIENT), None
             noted = patient
             latest = {}
+            leading.end()
         elif name in _BEGINS_VISIT and _is_further_visit(patient, segment):
             patient, order = _same_patient(root, patient), None
             noted = patient
             latest = {}
+            leading.end()
         if name in _BEGINS_ORDER and placed.get(name) == ORDER and order is None:
             order = patient.open(ORDER)
         if name in placed:
             noted = (order if placed[name] == ORDER else latest.get(placed[name])) or patient
             noted.add(segment)
-        elif name == "ORC" and order is not None and not order.segments and SPECIMEN in order.groups:
+        elif name == "ORC" and order is not None and _awaits_its_order(order):
             order.add(segment)  # the order of the specimen before it
             noted = order
         elif name == "ORC" and after_request and order is not None and _awaits_its_control(order):
@@ -525,6 +538,7 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
             order = noted = patient.open(ORDER)
             order.add(segment)
             latest = {}
+            leading.enter(order)
         elif name == "OBR" and order is not None:
             order.add(segment)
             noted = order
@@ -532,14 +546,21 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
             noted = _observation(segment, patient, order, noted)
             latest[VISIT_OBSERVATION if order is None else OBSERVATION] = noted
         elif name == "SPM":
-            if order is None:  # specimen-centered (OUL): it is of the orders after it
+            before_orders = order is None or bool(leading.specimens)
+            if order is None or (before_orders and not _awaits_its_order(order)):
                 order = patient.open(ORDER)
+                latest = {}
+                leading.end()
             noted = latest[SPECIMEN] = order.open(SPECIMEN)
             noted.add(segment)
             order.first.setdefault("SPM", segment)
-        elif name in ("SAC", "INV") and (specimen := latest.get(SPECIMEN)) is not None:
+            if before_orders:
+                leading.add(noted)
+        elif name in ("SAC", "INV") and (specimen := latest.get(SPECIMEN) or leading.last) is not None:
             noted = specimen
             noted.add(segment)
+            if name == "SAC":
+                leading.contain(segment)
         elif name == "NTE":
             if noted is not None:
                 noted.add(segment)
@@ -550,6 +571,7 @@ def build(segments: list[Segment], placed: Mapping[str, str] = USUAL_PLACES) -> 
             # A comment after it is none of the result before; after who takes part (PRT), of what they take part in.
             if name != "PRT":
                 noted = patient if name in _OF_SUBJECT else None
+    leading.end()
     if of_message and sum(segment.name == "PID" for segment in segments) == 1:
         about = next(group for group in root.of(PATIENT) if "PID" in group.first)
         for segment in of_message:  # a message about one patient is commented
@@ -592,6 +614,66 @@ def _same_patient(root: Group, patient: Group) -> Group:
             break
         result.add(segment)
     return result
+
+
+class _LeadingSpecimens:
+    """Specimens before the orders that are of them, each with all orders up to the next specimen.
+
+    Attributes:
+        specimens: whose orders are being read, in the first order's group.
+    """
+
+    __slots__ = ("_containers", "_orders", "specimens")
+
+    def __init__(self) -> None:
+        self.specimens: list[Group] = []
+        self._orders: list[tuple[Group, list[Segment]]] = []
+        self._containers: list[Segment] = []
+
+    @property
+    def last(self) -> Group | None:
+        """The latest specimen."""
+        return self.specimens[-1] if self.specimens else None
+
+    def add(self, specimen: Group) -> None:
+        """A further specimen of the orders to come, the first of which may be in its group."""
+        if not self.specimens and specimen.outer is not None:
+            self._orders.append((specimen.outer, self._containers))
+        self.specimens.append(specimen)
+
+    def contain(self, segment: Segment) -> None:
+        """A container (SAC) of the orders after it, up to the next container (OML_O35, OUL_R23)."""
+        if self._orders and self._orders[-1][0].segments and self._orders[-1][1] is self._containers:
+            self._containers = []
+        self._containers.append(segment)
+
+    def enter(self, order: Group) -> None:
+        """A further order of the specimens."""
+        if self.specimens:
+            self._orders.append((order, self._containers))
+            order.first.setdefault("SPM", self.specimens[0].segments[0])
+
+    def end(self) -> None:
+        """There is no further order of them: each order has the specimens, with all that was said of them."""
+        if not self.specimens:
+            return
+        leader = next((order for order, _ in self._orders if order.segments), None)
+        for specimen in self.specimens:
+            specimen.leader = leader
+            for order, _ in self._orders[1:]:
+                same = order.open(SPECIMEN)
+                same.segments, same.first, same.several = specimen.segments, specimen.first, specimen.several
+                same.leader = leader
+        if any(held is not self._containers for _, held in self._orders):
+            for order, held in self._orders:
+                for segment in held:
+                    order.add(segment)
+        self.specimens, self._orders, self._containers = [], [], []
+
+
+def _awaits_its_order(order: Group) -> bool:
+    """Whether a group has been begun by a specimen alone."""
+    return not order.segments and SPECIMEN in order.groups and OBSERVATION not in order.groups
 
 
 def _awaits_its_control(order: Group) -> bool:

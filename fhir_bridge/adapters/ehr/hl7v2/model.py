@@ -29,7 +29,14 @@ from fhir_bridge.adapters.ehr.hl7v2.groups import (
 )
 from fhir_bridge.adapters.ehr.hl7v2.languages import language
 from fhir_bridge.adapters.ehr.hl7v2.options import check_options
-from fhir_bridge.adapters.ehr.hl7v2.selectors import DERIVED, OF_ORDER, OF_PATIENT, SELECTOR, TOKENS
+from fhir_bridge.adapters.ehr.hl7v2.selectors import (
+    DERIVED,
+    OF_ORDER,
+    OF_PATIENT,
+    OF_SPECIMEN,
+    SELECTOR,
+    TOKENS,
+)
 from fhir_bridge.adapters.ehr.notes.extracted import FACT_NAMES
 from fhir_bridge.mapping import Usual, nearest
 
@@ -136,8 +143,8 @@ class Hl7v2Model:
     the list of all), `SEG[*]-f` for the field in all segments of the name, `SEG[2]-f` for the second segment, `SEG`
     alone for the segment itself, `SEG[*]` for all of the name (`for: k in NK1[*]`, then `k.2` is NK1-2). A field
     without brackets is one value, or a list where it repeats; with a component it is that of the first repetition.
-    Besides: `observation.text`, `observation.ordinal`, `observation.instance`, `order.number`, `notes`,
-    `segment.ordinal`, `subject.identifiers`,
+    Besides: `observation.text`, `observation.ordinal`, `observation.instance`, `order.number`,
+    `specimen.order`, `notes`, `segment.ordinal`, `subject.identifiers`,
     `subject.otherwise`, `visit.number`.
     """
 
@@ -201,6 +208,10 @@ class Hl7v2Model:
             if not _is_in_order(scope, self._placed):
                 raise LookupError(f'"{text}" is known only within for: {ORDER}')
             return f"s{'.outer' * steps}.{OF_ORDER[text]}"
+        if text in OF_SPECIMEN:
+            if scope != SPECIMEN:
+                raise LookupError(f'"{text}" is known only within for: {SPECIMEN}')
+            return f"s.{OF_SPECIMEN[text]}"
         if text == "segment.ordinal":
             if scope in SCOPES:
                 raise LookupError('"segment.ordinal" is known only where `for:` names a segment')
@@ -208,7 +219,7 @@ class Hl7v2Model:
         match = SELECTOR.match(text)
         if match is None:
             near = difflib.get_close_matches(
-                text, [*DERIVED, *OF_ORDER, *OF_PATIENT, "OBX-5", "PID-3.1"], 1, 0.5
+                text, [*DERIVED, *OF_ORDER, *OF_PATIENT, *OF_SPECIMEN, "OBX-5", "PID-3.1"], 1, 0.5
             )
             suggestion = f"; did you mean {near[0]}?" if near else ""
             raise LookupError(

@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 
-__all__ = ["number_observations", "order_number"]
+__all__ = ["number_observations", "numbered", "order_number"]
 
 
 class Group(Protocol):
@@ -37,16 +37,29 @@ _MINUTES: Final = 12
 
 
 def order_number(order: Group) -> str:
-    """The filler's number, else the placer's; of an order without any, one of its message and content.
+    """The filler's number, else the placer's; the specimen's of its own results; else one of message and content.
 
     Several orders that look closer at one result each (OBR-26) may have one number: the result is part of it.
     """
-    number = next((text for name, at in _NUMBERS if (text := order.part(name, at, 1))), None)
+    number = numbered(order) or _of_specimen(order)
     parent = _parent(order)
     return f"{number or _of_content(order)} of {parent}" if parent else str(number or _of_content(order))
 
 
 _NUMBERS: Final = (("OBR", 3), ("OBR", 2), ("ORC", 3), ("ORC", 2))
+
+
+def numbered(order: Group) -> str | None:
+    """The filler's number, else the placer's."""
+    return next((text for name, at in _NUMBERS if (text := order.part(name, at, 1))), None)
+
+
+def _of_specimen(group: Group) -> str | None:
+    """What identifies the results of a specimen that are of no order: the specimen's number."""
+    if group.segments:
+        return None
+    number = group.at("SPM", 2, 1, 2, 1) or group.at("SPM", 2, 1, 1, 1)
+    return f"specimen {number}" if number else None
 
 
 def _parent(order: Group) -> str | None:

@@ -32,6 +32,7 @@ _IDENTITY: Final = {
     "observation.ordinal": ("OBX-3", "OBX-4"),
     "observation.instance": ("OBX-3", "OBX-4", "OBX-14"),
     "order.number": ("OBR-3.1", "OBR-2.1", "ORC-3.1", "ORC-2.1", "OBR-26.1.1", "OBR-26.2", "OBR-29.2.1"),
+    "specimen.order": ("OBR-3.1", "OBR-2.1", "ORC-3.1", "ORC-2.1"),
 }
 """Derived values that create ids: what they are made of."""
 

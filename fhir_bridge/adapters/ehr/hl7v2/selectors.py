@@ -6,7 +6,7 @@ import re
 from functools import lru_cache
 from typing import Final, NamedTuple
 
-__all__ = ["DERIVED", "OF_ORDER", "OF_PATIENT", "SELECTOR", "TOKENS", "Selector", "parse"]
+__all__ = ["DERIVED", "OF_ORDER", "OF_PATIENT", "OF_SPECIMEN", "SELECTOR", "TOKENS", "Selector", "parse"]
 
 SELECTOR: Final = re.compile(
     r"(?P<segment>[A-Z][A-Z0-9]{2})(?:\[(?P<which>\d+|\*)\])?"
@@ -32,6 +32,8 @@ OF_PATIENT: Final = {
 """Derived values of the patient group, for all groups in it."""
 OF_ORDER: Final = {"order.number": "number"}
 """Derived values of the order group, for all groups in it."""
+OF_SPECIMEN: Final = {"specimen.order": "specimen_order"}
+"""Derived values of the specimen group."""
 
 
 class Selector(NamedTuple):
