@@ -11,6 +11,7 @@ import pytest
 
 from fhir_bridge.adapters.ehr.fhir.adapter import TYPES
 from fhir_bridge.adapters.ehr.fhir.versions import Row, table
+from fhir_bridge.fhir.consent import uninterpreted
 from fhir_bridge.fhir.definitions import Element, find_type, type_definition
 from fhir_bridge.fhir.validation import get_validator
 from fhir_bridge.mapping import Site
@@ -244,3 +245,23 @@ def test_member_that_no_version_maps_is_left_out_and_the_rest_stays(write: Write
 def test_types_have_definitions() -> None:
     for kind in TYPES:
         assert type_definition(kind)
+
+
+@pytest.mark.parametrize(
+    "consent",
+    [
+        {"patient": SUBJECT, "dateTime": "2018-01-01", "policyRule": "http://hl7.org/fhir/ConsentPolicy/opt-in",
+         "except": [{"type": "deny", "class": [
+             {"system": "http://hl7.org/fhir/resource-types", "code": "Condition"}]}]},
+        {"subject": SUBJECT, "date": "2026-01-01", "decision": "deny", "category": [TEXT],
+         "regulatoryBasis": [{"coding": [
+             {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "OPTIN"}]}]},
+    ],
+)  # fmt: skip
+def test_denial_of_another_version_is_one_that_is_interpreted(write: Write, consent: dict[str, Any]) -> None:
+    result = converted(write, {"resourceType": "Consent", "id": "k", "status": "active", **consent})
+    (stored,) = result.of("Consent")
+    provision = stored["provision"]
+    assert "deny" in (provision.get("type"), *(one["type"] for one in provision.get("provision", ())))
+    assert uninterpreted(stored) is None
+    assert result.issues == []

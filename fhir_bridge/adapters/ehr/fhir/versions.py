@@ -486,8 +486,18 @@ def _source(value: Any, row: Row, parent: dict[str, Any]) -> Any:
     return None if "reportedBoolean" in parent else _one(value, row, parent)
 
 
+_POLICIES: Final = {
+    "http://hl7.org/fhir/ConsentPolicy/opt-in": "OPTIN",
+    "http://hl7.org/fhir/ConsentPolicy/opt-out": "OPTOUT",
+}
+
+
 def _rule(value: Any, row: Row, parent: dict[str, Any]) -> Any:  # noqa: ARG001
-    return {"coding": [{"system": "urn:ietf:rfc:3986", "code": value}]} if isinstance(value, str) else None
+    if not isinstance(value, str):
+        return None
+    if code := _POLICIES.get(value):
+        return {"coding": [{"system": f"{_SYSTEMS}/v3-ActCode", "code": code}]}
+    return {"coding": [{"system": "urn:ietf:rfc:3986", "code": value}]}
 
 
 def _value(value: Any, row: Row, parent: dict[str, Any]) -> Any:  # noqa: ARG001
