@@ -23,6 +23,8 @@ BOUND = {
 }
 """Elements whose local codes are bound: the ConceptMaps of the site and of the project give a code of this system."""
 FURTHER = {
+    ("Observation", "category"): "vital_category(normalised(Observation.code, 'code'))",
+    ("Observation", "code"): "vital_code",
     ("Observation", "valueQuantity"): "vital_unit(normalised(Observation.code, 'code'))",
     ("Observation", "component"): "vital_parts",
 }

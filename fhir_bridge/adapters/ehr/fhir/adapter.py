@@ -11,11 +11,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-from fhir_bridge.adapters.ehr.fhir.earlier import as_r4
+from fhir_bridge.adapters.ehr.fhir.earlier import as_r4, orders_of
 from fhir_bridge.adapters.ehr.fhir.normalise import FUNCTIONS
 from fhir_bridge.adapters.ehr.fhir.required_codes import with_required_codes
 from fhir_bridge.adapters.ehr.fhir.resources import Item, parts_of, resources
 from fhir_bridge.adapters.ehr.fhir.source_index import SourceIndex, record_key
+from fhir_bridge.adapters.ehr.fhir.unknown_members import without_unknown
 from fhir_bridge.adapters.ehr.issues import new_issue
 from fhir_bridge.fhir.definitions import type_definition
 from fhir_bridge.fhir.issues import Issue
@@ -27,8 +28,8 @@ from fhir_bridge.plugins import OptionError, ReadContext, RecordOutcome, SourceM
 __all__ = ["TYPES", "FhirAdapter", "FhirModel", "element_names"]
 
 TYPES: Final = (
-    "AllergyIntolerance Appointment Binary CarePlan CareTeam Communication Condition Coverage Device "
-    "DeviceRequest DeviceUseStatement DiagnosticReport DocumentReference Encounter EpisodeOfCare "
+    "AllergyIntolerance Appointment Binary CarePlan CareTeam Claim Communication Composition Condition Consent "
+    "Coverage Device DeviceRequest DeviceUseStatement DiagnosticReport DocumentReference Encounter EpisodeOfCare "
     "FamilyMemberHistory Flag Goal ImagingStudy Immunization List Location Media Medication "
     "MedicationAdministration MedicationDispense MedicationRequest MedicationStatement NutritionOrder "
     "Observation Organization Patient Practitioner PractitionerRole Procedure Provenance "
@@ -190,7 +191,7 @@ class FhirAdapter:
             for path in paths:
                 try:
                     for item in resources(path):
-                        yield _record(item._replace(bases=item.bases | bases), origin, index)
+                        yield from _records(item._replace(bases=item.bases | bases), origin, index)
                 except OSError as error:
                     yield _rejected(Item(path.name, None), origin, error.strerror or "it can't be read")
 
@@ -201,7 +202,7 @@ class FhirAdapter:
         known = (item.resource for item in items if item.resource is not None)
         with closing(SourceIndex(known, getattr(context, "stored", None))) as index:
             for item in items:
-                yield _record(item._replace(bases=item.bases | bases), origin, index)
+                yield from _records(item._replace(bases=item.bases | bases), origin, index)
 
 
 def _system(context: ReadContext) -> tuple[str, frozenset[str]]:
@@ -226,15 +227,27 @@ def _contents(paths: Sequence[Path]) -> Iterator[Mapping[str, Any]]:
             continue  # the reader says so
 
 
+def _is_empty(value: Any) -> bool:
+    if isinstance(value, list):
+        return all(map(_is_empty, value))
+    return value is None or value == {}
+
+
 def _rejected(item: Item, origin: str, problem: str) -> VendorRecord:
     return VendorRecord(item, origin, None, "rejected", [new_issue("FB-VEND-001", problem, item.locator)])
 
 
-def _record(item: Item, origin: str, index: SourceIndex) -> VendorRecord:
-    resource = item.resource
-    if resource is None:
-        return _rejected(item, origin, item.problem)
-    resource = with_required_codes(as_r4(resource))
+def _records(item: Item, origin: str, index: SourceIndex) -> Iterator[VendorRecord]:
+    if item.resource is None:
+        yield _rejected(item, origin, item.problem)
+        return
+    for resource in orders_of(item.resource):
+        yield _record(item, resource, origin, index)
+
+
+def _record(item: Item, resource: Mapping[str, Any], origin: str, index: SourceIndex) -> VendorRecord:
+    resource, unknown = without_unknown(as_r4(resource))
+    resource = with_required_codes(resource)
     item = item._replace(resource=resource)
     kind = str(resource["resourceType"])
     if kind in ("OperationOutcome", "Bundle", "Parameters"):
@@ -244,7 +257,11 @@ def _record(item: Item, origin: str, index: SourceIndex) -> VendorRecord:
         return _rejected(item, origin, f"the mapping has no rule for {kind}")
     if not isinstance(resource.get("id"), str):
         return _rejected(item, origin, f"the {kind} has no id")
-    strange = sorted(str(name) for name in resource if name not in element_names(kind) | _OUTSIDE)
+    own = element_names(kind) | _OUTSIDE
+    strange = sorted(
+        str(name) for name, value in resource.items() if name not in own and not _is_empty(value)
+    )
+    strange += unknown
     issues = []
     if strange:
         text = (

@@ -1,88 +1,60 @@
-"""Resources as DSTU2 and STU3 have them, in the elements of R4 where these say the same; all else stays as it is."""
+"""Resources as DSTU2, STU3 and R5 have them, in the elements of R4 where these say the same; else as they are.
+
+Most of it is the table `versions.txt`; here is what depends on more than one element.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
-__all__ = ["as_r4"]
+from fhir_bridge.adapters.ehr.fhir.versions import apply_rows, rows_of, table
 
-_SYSTEMS: Final = "http://terminology.hl7.org/CodeSystem"
-_RENAMED: Final[Mapping[str, Mapping[str, str]]] = {
-    "AllergyIntolerance": {"substance": "code", "assertedDate": "recordedDate"},
-    "Condition": {
-        "patient": "subject", "context": "encounter", "assertedDate": "recordedDate", "dateRecorded": "recordedDate",
-    },
-    "Encounter": {"patient": "subject", "reason": "reasonCode"},
-    "Immunization": {"date": "occurrenceDateTime"},
-    "MedicationAdministration": {
-        "patient": "subject", "effectiveTimeDateTime": "effectiveDateTime", "effectiveTimePeriod": "effectivePeriod",
-    },
-    "MedicationRequest": {"patient": "subject", "context": "encounter", "dateWritten": "authoredOn"},
-    "MedicationStatement": {"patient": "subject"},
-    "Observation": {"context": "encounter"},
-    "Procedure": {"context": "encounter"},
-    "ServiceRequest": {"context": "encounter"},
-}  # fmt: skip
-_KINDS: Final = {"MedicationOrder": "MedicationRequest", "ProcedureRequest": "ServiceRequest"}
-_CODED: Final = {
-    ("Condition", "clinicalStatus"): f"{_SYSTEMS}/condition-clinical",
-    ("Condition", "verificationStatus"): f"{_SYSTEMS}/condition-ver-status",
-    ("AllergyIntolerance", "clinicalStatus"): f"{_SYSTEMS}/allergyintolerance-clinical",
-    ("AllergyIntolerance", "verificationStatus"): f"{_SYSTEMS}/allergyintolerance-verification",
-}
-"""Codes that R4 has with their system."""
-_CLASSES: Final = {
-    "inpatient": "IMP", "outpatient": "AMB", "ambulatory": "AMB", "emergency": "EMER", "home": "HH", "field": "FLD",
-    "virtual": "VR",
-}  # fmt: skip
+__all__ = ["as_r4", "orders_of"]
+
+
+def orders_of(resource: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The orders that a DiagnosticOrder (DSTU2) is, one an item: the first has its id; any other resource alone."""
+    items = resource.get("item")
+    if resource.get("resourceType") != "DiagnosticOrder" or not isinstance(items, list):
+        return [resource]
+    orders: list[Mapping[str, Any]] = []
+    for number, item in enumerate(items, start=1):
+        order = {name: value for name, value in resource.items() if name != "item"}
+        if number > 1 and resource.get("id"):
+            order["id"] = f"{resource['id']}-{number}"
+        for name, value in item.items() if isinstance(item, Mapping) else ():
+            order[
+                "bodySite" if name == "bodySite" else name if name in ("code", "specimen") else f"item.{name}"
+            ] = [value] if name == "bodySite" else value
+        orders.append(order)
+    return orders or [resource]
 
 
 def as_r4(resource: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The resource with R4's names and types; the very same where it has none of the earlier ones."""
-    kind = str(resource["resourceType"])
-    built = dict(resource)
-    if kind in _KINDS:
-        kind = built["resourceType"] = _KINDS[kind]
-        built.setdefault("intent", "order")
-    for old, new in _RENAMED.get(kind, {}).items():
-        if old in built and new not in built:
-            built[new] = built.pop(old)
-    for (of, name), system in _CODED.items():
-        if of == kind and isinstance(built.get(name), str):
-            built[name] = {"coding": [{"system": system, "code": built[name]}]}
+    """The resource with R4's names and types; the very same where it has none of the other ones."""
+    named = str(resource["resourceType"])
+    kind = table().types.get(named, named)
+    names = {(row.base or row.source).partition(".")[0] for row in rows_of(kind)}
+    if kind == named and kind not in _CHANGES and names.isdisjoint(resource):
+        return resource
+    built: dict[str, Any] = _copied(resource)
+    built["resourceType"] = kind
+    apply_rows(kind, built, earlier=kind != named)
     if change := _CHANGES.get(kind):
         change(built)
     return resource if built == resource else built
 
 
-def _patient(built: dict[str, Any]) -> None:
-    names = built.get("name")
-    if isinstance(names, list):
-        built["name"] = [_human_name(name) for name in names]
-
-
-def _human_name(name: Any) -> Any:
-    family = name.get("family") if isinstance(name, Mapping) else None
-    if isinstance(family, list) and all(isinstance(part, str) for part in family):
-        return {**name, "family": " ".join(family)}
-    return name
-
-
-def _observation(built: dict[str, Any]) -> None:
-    for old in ("comment", "comments"):
-        if isinstance(built.get(old), str):
-            built["note"] = [*(built.get("note") or ()), {"text": built.pop(old)}]
-
-
-def _encounter(built: dict[str, Any]) -> None:
-    code = _CLASSES.get(str(built.get("class")))
-    if code is not None:
-        built["class"] = {"system": f"{_SYSTEMS}/v3-ActCode", "code": code}
+def _copied(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _copied(item) for name, item in value.items()}
+    return [_copied(item) for item in value] if isinstance(value, list) else value
 
 
 def _statement(built: dict[str, Any]) -> None:
     """What was not taken is never a medication that was: R4 has it as a status."""
+    _adherence(built)
     taken, refused = built.pop("taken", None), built.pop("wasNotTaken", None)
     if taken == "n" or refused is True:
         built["status"] = "not-taken"
@@ -90,6 +62,34 @@ def _statement(built: dict[str, Any]) -> None:
         built["taken"] = taken
     elif taken in ("unk", "na"):
         built["note"] = [*(built.get("note") or ()), {"text": f"taken: {taken}"}]
+
+
+_ADHERENCE: Final = {
+    "taking": "active",
+    "not-taking": "not-taken",
+    "on-hold": "on-hold",
+    "stopped": "stopped",
+}
+
+
+def _adherence(built: dict[str, Any]) -> None:
+    """R5 states apart whether a statement is recorded, and whether the medication is taken."""
+    if built.get("status") not in ("recorded", "draft"):
+        return
+    adherence = built.get("adherence")
+    concept = adherence.get("code") if isinstance(adherence, Mapping) else None
+    codings = concept.get("coding") if isinstance(concept, Mapping) else None
+    codes = {str(one.get("code")) for one in codings or () if isinstance(one, Mapping)}
+    stated = {
+        status for code in codes for name, status in _ADHERENCE.items() if code in (name, *_manners(name))
+    }
+    built["status"] = stated.pop() if len(stated) == 1 else "unknown"
+    if built["status"] != "unknown":
+        del built["adherence"]
+
+
+def _manners(name: str) -> tuple[str, str]:
+    return f"{name}-as-directed", f"{name}-not-as-directed"
 
 
 def _undone(built: dict[str, Any], elements: tuple[str, ...], reason: str) -> None:
@@ -125,6 +125,14 @@ def _administration(built: dict[str, Any]) -> None:
     _undone(built, ("notGiven", "wasNotGiven"), "reasonNotGiven")
 
 
+def _dispense(built: dict[str, Any]) -> None:
+    if built.get("notDone") is False:
+        del built["notDone"]
+    elif built.get("notDone") is True:
+        del built["notDone"]
+        built["status"] = "declined"
+
+
 def _communication(built: dict[str, Any]) -> None:
     _undone(built, ("notDone",), "notDoneReason")
 
@@ -151,12 +159,10 @@ def _family(built: dict[str, Any]) -> None:
 
 _CHANGES: Final[Mapping[str, Callable[[dict[str, Any]], None]]] = {
     "Communication": _communication,
-    "Encounter": _encounter,
     "FamilyMemberHistory": _family,
     "Immunization": _immunization,
     "MedicationAdministration": _administration,
+    "MedicationDispense": _dispense,
     "MedicationStatement": _statement,
-    "Observation": _observation,
-    "Patient": _patient,
     "Procedure": _procedure,
 }

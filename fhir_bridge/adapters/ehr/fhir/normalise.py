@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from typing import Any, Final
 
 from fhir_bridge.adapters.ehr.fhir.references import patient_of, refer, url_of
-from fhir_bridge.adapters.ehr.vital_units import VITAL_UNITS
+from fhir_bridge.adapters.ehr.fhir.vitals import ACCEPTED, VITALS
 from fhir_bridge.fhir import ucum
 from fhir_bridge.mapping import Context, function
-from fhir_bridge.mapping.functions.conversions import in_unit
 from fhir_bridge.mapping.functions.quantities import in_range, quantity
 from fhir_bridge.mapping.functions.schemes import system_uri
 from fhir_bridge.mapping.functions.times import datetime
@@ -23,7 +22,11 @@ _SPACED: Final = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d.*)")
 _TIMES: Final = re.compile(
     r"(.*(DateTime|Instant|Date)|start|end|issued|recorded|authoredOn|created|date|sent|received|when.*|time)"
 )
-_ACCEPTED: Final = ("equal", "equivalent", "wider", "subsumes", "relatedto")
+_EARLIER: Final = re.compile(
+    r"http://hl7\.org/fhir/(?:v([23])/(\w+)|(observation-category|condition-category|condition-clinical|diagnosis-role))"
+)
+"""Code systems as DSTU2 and STU3 name them, whose URIs are others since."""
+_V2_NAMES: Final = {"v2-0078": "v3-ObservationInterpretation"}
 _OIDS: Final = {
     "2.16.840.1.113883.5.1": "http://terminology.hl7.org/CodeSystem/v3-AdministrativeGender",
     "2.16.840.1.113883.5.2": "http://terminology.hl7.org/CodeSystem/v3-MaritalStatus",
@@ -53,7 +56,7 @@ def bound(ctx: Context, value: Any, system: str) -> Any:
         if not coding.get("code"):
             continue
         for target in ctx.terminology.translate(coding.get("system"), coding["code"], (system,)):
-            if target.equivalence in _ACCEPTED and target.system == system:
+            if target.equivalence in ACCEPTED and target.system == system:
                 mapped = {"system": target.system, "code": target.code}
                 if target.display:
                     mapped["display"] = target.display
@@ -61,48 +64,6 @@ def bound(ctx: Context, value: Any, system: str) -> Any:
     first = codings[0]
     ctx.unmapped[first.get("system") or "", first.get("code") or "", first.get("display") or ""] += 1
     return value
-
-
-_LOINC: Final = "http://loinc.org"
-
-
-@function(context=True, returns="Quantity", reads=("text", "none"))
-def vital_unit(ctx: Context, value: Any, code: Any) -> Any:
-    """A measured quantity; of a vital sign whose R4 profile does not take its unit (a blood pressure in kPa), in one
-    that it takes, with the vendor's value and unit beside it. One that can't be converted stays as it is."""
-    if not isinstance(value, Mapping) or not isinstance(code, Mapping):
-        return value
-    units = next((VITAL_UNITS[loinc] for loinc in _loinc_codes(ctx, code) if loinc in VITAL_UNITS), None)
-    if units is None or value.get("code") in units:
-        return value
-    number = value.get("value")
-    measured = {**value, "value": Decimal(number)} if type(number) is int else value
-    return in_unit(ctx, measured, units[0], else_="keep")
-
-
-@function(context=True, returns="BackboneElement", reads=("text", "none"))
-def vital_parts(ctx: Context, value: Any) -> Any:
-    """Components, the quantity of each as `vital_unit` has it."""
-    if not isinstance(value, list):
-        return value
-    return [
-        {**part, "valueQuantity": vital_unit(ctx, part["valueQuantity"], part.get("code"))}
-        if isinstance(part, Mapping) and "valueQuantity" in part
-        else part
-        for part in value
-    ]
-
-
-def _loinc_codes(ctx: Context, concept: Mapping[str, Any]) -> Iterator[str]:
-    """The LOINC codes of a concept, its own and those of the ConceptMaps (`bound`)."""
-    codings = concept.get("coding")
-    for coding in codings if isinstance(codings, list) else ():
-        if coding.get("system") == _LOINC:
-            yield str(coding.get("code"))
-        elif coding.get("code"):
-            for target in ctx.terminology.translate(coding.get("system"), coding["code"], (_LOINC,)):
-                if target.equivalence in _ACCEPTED:
-                    yield target.code
 
 
 @function(scope=True, context=True, returns="Reference")
@@ -159,6 +120,9 @@ def _object(s: Any, ctx: Context, value: Mapping[str, Any], name: str) -> dict[s
 
 def _oid(system: str) -> str:
     bare = system.strip().removeprefix("urn:oid:")
+    if earlier := _EARLIER.fullmatch(bare):
+        name = f"v{earlier[1]}-{earlier[2]}" if earlier[1] else earlier[3]
+        return f"http://terminology.hl7.org/CodeSystem/{_V2_NAMES.get(name, name)}"
     return _OIDS.get(bare, bare)
 
 
@@ -173,6 +137,5 @@ FUNCTIONS: Final[Mapping[str, Callable[..., Any]]] = {
     "bound": bound,
     "normalised": normalised,
     "own_patient": own_patient,
-    "vital_parts": vital_parts,
-    "vital_unit": vital_unit,
+    **VITALS,
 }

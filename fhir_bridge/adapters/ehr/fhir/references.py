@@ -6,6 +6,7 @@ import re
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qsl
 
+from fhir_bridge.adapters.ehr.fhir.versions import table
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.mapping import Context, Unlinked
 from fhir_bridge.mapping.functions.references import keyed, patient
@@ -84,6 +85,7 @@ def refer(s: Any, ctx: Context, built: dict[str, Any], reference: str, name: str
             raise Unlinked(Issue("error", "FB-ID-004", text), whole=True)
         _leave_out(ctx, built, reference, "to another server (this system's own: --set base=URL)")
         return
+    kind = table().types.get(kind, kind)
     if kind != "Patient":
         built["reference"] = keyed(ctx, kind, f"{RULES}-{kind.lower()}", s.outer.origin, identity)[
             "reference"
