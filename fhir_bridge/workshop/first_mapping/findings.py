@@ -20,6 +20,7 @@ LARGE: Final = 5
 _RECORD: Final = re.compile(
     r"consent|einwillig|consens|consent|active|aktiv|deleted|valid|verified|checked|complete|imported|export|quality|site|centre|center|zentrum|"
     r"device|machine|operator|user|source|version|file|batch|arm\b|group|gruppe|cohort|visit|event|status|"
+    r"planned|geplant|prevu|programad|programmat|"
     r"closed|billed|billing|paid|printed|scanned|signed|notified|reminder|\bsms\b|enrol|eligib|inclu[ds]|exclu[ds]|withdr|randomi[sz]|booked|confirmed|"
     r"abgeschlossen|gedruckt|abgerechnet|freigegeben|cerrad|firmad|impres|factur|fattur|chius|stampat|clotur|imprim|afgesloten|gefactureerd|encerrad|fechad"
 )
@@ -38,6 +39,10 @@ _AROUND: Final = frozenset(
 _PLACES: Final = frozenset("ward organization provider specialty".split())
 
 
+_LISTED: Final = re.compile(r"offset|\b(type|kind|typ|tipo|seq|sequence|no|nr|code|rank)$")
+"""How names of whole numbers end that are of a list, of an order or of time since something, and measure nothing."""
+
+
 def about_record(guess: Guess) -> bool:
     """Whether a name speaks of the visit, the record or a person's circumstances, so that no number or word of it is measured."""
     words = tokens(guess.name)
@@ -53,6 +58,8 @@ def is_other_number(guess: Guess) -> bool:
     """Whether a number of which nothing is known may be measured."""
     if guess.role == "count":
         return True
+    if guess.whole and not guess.unit and _LISTED.search(tokens(guess.name)):
+        return False
     return (
         guess.role == "number" and not _is_number_of(guess) and (bool(guess.unit) or not about_record(guess))
     )

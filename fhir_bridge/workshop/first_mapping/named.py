@@ -461,6 +461,8 @@ def _contradicts(
         return True
     if role == "duration" and numbers is None:
         return share(values, lambda v: re.fullmatch(r"[\d.,:]+ ?\D*", v)) < 0.5
+    if role in _PLACES and share(values, _is_year) == 1.0:
+        return True  # `hospitaldischargeyear`
     if role in _PLACES:
         return is_graded(values) or (_measures(guess, values) and not _BED.search(tokens(guess.name)))
     return role == "birth-date" and share(values, _is_year) < 1.0

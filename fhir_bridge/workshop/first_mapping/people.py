@@ -175,7 +175,8 @@ def _without_number(sample: Sample, guesses: list[Guess]) -> None:
     keys = [
         g
         for g in of_roles(guesses, "id", "row-id")
-        if g.distinct == g.filled == len(sample.rows) and g.header in ("row-id", "id")
+        if g.distinct == g.filled == len(sample.rows)
+        and (g.header in ("row-id", "id") or (g is guesses[0] and g.role == "id" and not g.header))
     ]
     keys.sort(key=lambda g: _numbers_rows(g))  # a number of the row is the last that may be a person's
     others = national or of_roles(guesses, "person-id")

@@ -84,6 +84,10 @@ _NAMED: Final = frozenset("provider ward organization insurer device".split())
 """Of these, what has a name or a number of its own."""
 _AMOUNTS: Final = frozenset("duration los count money age quantity dose rate".split())
 """What is counted or measured of such: the minutes of a doctor."""
+_OF_PERSONS: Final = frozenset(
+    "marital age sex race ethnicity insurer religion occupation address city state".split()
+)
+"""What a person is or has, at a diagnosis as well."""
 _COUNTED: Final = 1000
 """Smaller numbers are no numbers of persons."""
 
@@ -98,6 +102,8 @@ def _by_head(guess: Guess, values: list[str]) -> bool:
         role = next((_BY_HEAD[concept] for concept in part.concepts if concept in _BY_HEAD), "")
         if not role or (part is parts[0] and (role.endswith("-of") or role == "diagnosis")):
             continue
+        if role == "diagnosis" and any(other.concepts & _OF_PERSONS for other in parts if other is not part):
+            continue  # `Marital status at diagnosis`
         if role in _NAMED and any(other.concepts & _AMOUNTS for other in parts if other is not part):
             continue
         known = any(other.concepts - {"code", "id", "name", "label"} for other in parts[1:])
