@@ -379,6 +379,7 @@ def prepared_run(
     adapter: Adapter,
     tell: Callable[[int], None] = lambda _read: None,
     checks: Checks | None = None,
+    form: Form | None = None,
 ) -> tuple[ShardRun, SinkRun]:
     """What converts the records of a shard, and what its sink is to know; the mapping is compiled once a process.
 
@@ -386,15 +387,17 @@ def prepared_run(
         digest: `ConversionContext.digest` of the shard's mapping.
         sink: the kind of sink that takes the resources.
         checks: of the run's shards before it, to be gone on with: the first outputs of a rule are those of the run.
+        form: how outputs are made; None: as the request and the sink suggest.
 
     Raises:
         MappingErrors, SiteError, CrosswalkError: the run can't begin.
     """
-    form = _form(request, sink)
+    form = form or _form(request, sink)
     prepared = _prepare(request.site, shard.mapping, digest, form)
     check = checks.get(shard.mapping) if checks is not None else None
     if check is None:
-        check = OutputCheck(prepared.validator_for(adapter), _validated(request, adapter))
+        keeps = not getattr(sinks()[sink], "takes_bytes", False)
+        check = OutputCheck(prepared.validator_for(adapter), _validated(request, adapter), keeps=keeps)
         if checks is not None:
             checks[shard.mapping] = check
     run = ShardRun(

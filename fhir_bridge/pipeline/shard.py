@@ -118,12 +118,18 @@ class OutputCheck:
 
     Attributes:
         looks: whether any is checked.
+
+    Args:
+        keeps: what is read of an output for the check is needed after it: its sink takes objects, not bytes.
     """
 
     FIRST = 20
 
-    def __init__(self, validator: Validator, mode: ValidateMode, sample: int = 100) -> None:
+    def __init__(
+        self, validator: Validator, mode: ValidateMode, sample: int = 100, *, keeps: bool = False
+    ) -> None:
         self._validator = validator
+        self._keeps = keeps
         self._every = {"all": 1, "none": 0}.get(mode, sample)
         self.looks = mode != "none"
         self._seen: dict[str, int] = {}
@@ -137,8 +143,9 @@ class OutputCheck:
         self._seen[output.rule] = number + 1
         if number >= self.FIRST and number % self._every and output.rule not in self._failing:
             return _VALID
+        resource = output.resource if self._keeps else output.read()
         errors = [
-            issue for issue in self._validator.validate(output.read()) if issue.severity in ("error", "fatal")
+            issue for issue in self._validator.validate(resource) if issue.severity in ("error", "fatal")
         ]
         if errors:
             self._failing.add(output.rule)

@@ -10,6 +10,7 @@ import logging
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
@@ -30,6 +31,11 @@ MOST_BYTES = 8 * 1024 * 1024
 MOST_LINES = 2000
 """Segments of one batch, beyond its first message: who waits for its end waits for these, a millisecond each."""
 AT_ONCE = 200
+GATHERING_SECONDS = 0.004
+"""How long a batch waits for the next messages of those who were answered just now: senders wait for an answer before
+they send the next one, and what a transaction costs by itself is then paid once for all of them."""
+FEW = 16
+"""Messages for which no others are waited for: what a transaction costs by itself is little of what they cost."""
 LARGE_LINES = 500
 LARGE_BYTES = 512 * 1024
 """A message of more segments or bytes takes long enough that others should not wait for it."""
@@ -136,6 +142,8 @@ class Intake:
         self._worker = _Worker(settings, "receiving")
         self._second = _Worker(settings, "receiving-large")
         self._tasks: list[asyncio.Task[None]] = []
+        self._wanted = 0
+        self._gathered = asyncio.Event()
 
     async def start(self, *, recover: bool = False) -> None:
         """Begin; with `recover` what was kept and not processed comes first.
@@ -155,6 +163,8 @@ class Intake:
         """Put a message in line; waits while the line is full. The future fails where nothing was stored."""
         waiting = _Waiting(message)
         await self._queue.put(waiting)
+        if self._queue.qsize() >= self._wanted:
+            self._gathered.set()
         return waiting.receipt
 
     async def replay(self, keys: Sequence[int]) -> list[Receipt]:
@@ -191,6 +201,17 @@ class Intake:
             # Only now: the batch may hold what came before of their patients.
             for item in beside:
                 self._beside.put_nowait(item)
+            await self._gather(len(batch))
+
+    async def _gather(self, answered: int) -> None:
+        """Wait a moment for as many messages as were answered, beside those that wait already."""
+        self._wanted = min(self._queue.qsize() + answered, FEW)
+        if self._queue.qsize() >= self._wanted:
+            return
+        self._gathered.clear()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GATHERING_SECONDS):
+                await self._gathered.wait()
 
     async def _work_beside(self) -> None:
         while True:
