@@ -36,11 +36,12 @@ MOST_ENTRIES = 100
 MOST_PARAMETERS = 6
 
 # A plain value means itself wherever it is: no list, no escape, no prefix of a date, no address.
-_VALUE = re.compile(r"((?:Patient/|[A-Za-z][^|,\\$\x00]{0,200}\|)?)([A-Za-z0-9][A-Za-z0-9._-]{0,63})")
+_VALUE = re.compile(r"((?:Patient/|[A-Za-z][^|,\\$\x00]{0,200}\|)?)([A-Za-z0-9][A-Za-z0-9.-]{0,63})")
 # What has a modifier may ask terminology, or take `true` alone.
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,63}(?::Patient)?")
-_MARKS = tuple(f"m{secrets.token_hex(12)}" for _ in range(MOST_PARAMETERS))
-"""Stand for plain values when a form is compiled. Nobody can know them."""
+_MARKS = tuple(f"m-.Q{secrets.token_hex(30)}" for _ in range(MOST_PARAMETERS))
+"""Stand for plain values when a form is compiled. Nobody can know them; they are as long as a value may be and have its
+kinds of signs, so that one which is folded, cut or parted on its way into the statement is noticed."""
 _AS_THEY_ARE = frozenset({"_sort"})
 """Parameters whose values are a part of the form."""
 
