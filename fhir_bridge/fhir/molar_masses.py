@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from fhir_bridge.fhir import ucum
 
-__all__ = ["MOLAR_MASS", "convert_by_mass", "molar_mass"]
+__all__ = ["MOLAR_MASS", "charge", "convert_by_mass", "counts_equivalents", "molar_mass"]
 
 _ANALYTES: tuple[tuple[str, str, str], ...] = (
     ("glucose", "180.156", "2345-7 14749-6 1558-6 14771-0 2339-0 15074-8 2350-7 15076-3"),
@@ -53,6 +53,26 @@ MOLAR_MASS: dict[str, Decimal] = {
 def molar_mass(loinc: str) -> Decimal | None:
     """Molar mass in g/mol of the analyte that a LOINC code measures; None where it is not known here."""
     return MOLAR_MASS.get(loinc)
+
+
+_CHARGES: dict[int, str] = {
+    1: "2951-2 2947-0 2955-3 2823-3 6298-4 2828-2 2075-0 2069-3 2078-4 1963-8 2028-9 1960-4 14334-7 3719-2",
+    2: "17861-6 2000-8 1994-3 1995-0 12180-6 19123-9 2601-3 21377-7",
+}
+"""Charge of the ion (of either sign) that a LOINC code measures: sodium, potassium, chloride, bicarbonate, lithium;
+calcium, also ionized, and magnesium. Of phosphate it depends on the pH."""
+_CHARGE_OF = {code: number for number, codes in _CHARGES.items() for code in codes.split()}
+_EQUIVALENTS = re.compile(r"(?<![A-Za-z{])(?:da|[a-zA-Zμ])?eq(?![a-z])")
+
+
+def charge(loinc: str) -> int | None:
+    """Charge of the ion that a LOINC code measures, by which equivalents become moles; None where it is unknown."""
+    return _CHARGE_OF.get(loinc)
+
+
+def counts_equivalents(unit: str) -> bool:
+    """Whether a UCUM unit counts equivalents (`meq/L`), which UCUM takes for moles whatever the charge."""
+    return _EQUIVALENTS.search(re.sub(r"\{[^{}]*\}", "", unit)) is not None
 
 
 AVOGADRO = Decimal("6.02214076E23")

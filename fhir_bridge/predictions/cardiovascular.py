@@ -58,6 +58,8 @@ __all__ = [
     "HDL",
     "HDL_MASS",
     "HEART_FAILURE",
+    "KIDNEY_FAILURE",
+    "OTHER_TYPE",
     "PREGNANCY",
     "PREVENTION",
     "SBP",
@@ -161,6 +163,13 @@ def _hba1c(value: Decimal, unit: str) -> Decimal | None:
     return _to(value, unit, "mmol/mol") if "mol" in unit else None
 
 
+def _other_calibration(node: dict[str, Any], unit: str) -> str:
+    """The code of the calibration of IFCC (mmol/mol) with a percentage, which may be of IFCC or of NGSP."""
+    by_ifcc = ("http://loinc.org", "59261-8") in set(codings(node.get("code")))
+    percent = _ANNOTATION.sub("", unit) == "%"
+    return "in % under the code of the IFCC calibration, which is in mmol/mol" if by_ifcc and percent else ""
+
+
 _ANNOTATION: Final = re.compile(r"\{[^{}]*\}")
 
 
@@ -173,6 +182,7 @@ HBA1C: Final = QuantityInput(
     2 * YEARS,
     (Decimal(5), Decimal(250)),
     convert=_hba1c,
+    misstated=_other_calibration,
 )
 
 
@@ -228,7 +238,10 @@ PREGNANCY: Final = Disease("pregnancy", "pregnancy", "current", timedelta(days=3
 FAMILIAL_GENES: Final = frozenset({"LDLR", "APOB", "PCSK9", "LDLRAP1"})
 
 TYPE_2: Final = Disease("type 2 diabetes mellitus", "diabetes-type-2")
+OTHER_TYPE: Final = Disease("diabetes mellitus of another type", "diabetes-other-type", "current")
 HEART_FAILURE: Final = Disease("heart failure", "heart-failure")
+KIDNEY_FAILURE: Final = Disease("kidney failure, dialysis or kidney transplant", "kidney-failure")
+"""Beside it an eGFR is older than it, or not what the equations mean by one."""
 ANTIHYPERTENSIVE: Final = Disease("blood-pressure-lowering drug", "antihypertensive", "current", drugs=True)
 STATIN: Final = Disease("statin", "statin", "current", drugs=True)
 ANTITHROMBOTIC: Final = Disease("antithrombotic drug", "antithrombotic", "current", drugs=True)

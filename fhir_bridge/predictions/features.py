@@ -12,7 +12,13 @@ from typing import Any, Final
 
 from fhir_bridge.fhir.views import RecordError, View, ViewError, compile_view
 from fhir_bridge.predictions.archived_instances import Instances, from_endpoints
-from fhir_bridge.predictions.findings import find_uncoded_drug, is_misdated, is_misdated_statement, statements
+from fhir_bridge.predictions.findings import (
+    find_uncoded_drug,
+    is_coded,
+    is_misdated,
+    is_misdated_statement,
+    statements,
+)
 from fhir_bridge.predictions.genome import GENOMIC_CODES, pathogenic_variants
 from fhir_bridge.predictions.inputs import (
     SNOMED,
@@ -47,7 +53,6 @@ from fhir_bridge.predictions.record import (
     Modality,
     PatientRecord,
     codings,
-    has_code_of,
     modality_of,
     moment_of,
 )
@@ -295,7 +300,7 @@ def undecided(manifest: Manifest, record: PatientRecord, features: Features) -> 
             codes = {
                 code
                 for condition, present in record.conditions()
-                if present and not has_code_of(condition.get("code"), systems)
+                if present and not is_coded(condition.get("code"), systems)
                 for system, code in codings(condition.get("code"))
                 if code and system in ICD10 | {SNOMED}
             }
@@ -320,7 +325,7 @@ def _unreadable(item: ConditionBlock, record: PatientRecord) -> Evidence | None:
     """A Condition of the patient that may be the one that is asked about: it has no code that decides."""
     decided = ICD10 | {SNOMED} | {system for system, _ in item.pairs}
     for condition, present in record.conditions():
-        if present and not has_code_of(condition.get("code"), decided):
+        if present and not is_coded(condition.get("code"), decided):
             return record.evidence(
                 condition, f"{item.label}: condition without a code of ICD-10 or SNOMED CT"
             )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Any, Final, Literal, NamedTuple
@@ -10,6 +10,7 @@ from typing import Any, Final, Literal, NamedTuple
 from fhir_bridge.predictions.drugs import decide
 from fhir_bridge.predictions.inputs import LOINC, SNOMED, UnusableInput
 from fhir_bridge.predictions.medications import MEDICATIONS, medications
+from fhir_bridge.predictions.observed_pregnancy import PREGNANT, states_pregnancy
 from fhir_bridge.predictions.record import (
     SETTLED,
     Evidence,
@@ -19,11 +20,18 @@ from fhir_bridge.predictions.record import (
     codings,
     concept_of,
     effective_of,
-    has_code_of,
     moment_of,
 )
 from fhir_bridge.predictions.times import is_after, years_of
-from fhir_bridge.predictions.value_sets import ICD10, PROCEDURES, is_listed, is_member, value_set, wording
+from fhir_bridge.predictions.value_sets import (
+    ICD10,
+    PROCEDURES,
+    can_be_of,
+    is_listed,
+    is_member,
+    value_set,
+    wording,
+)
 from fhir_bridge.terminology import get_terminology
 
 __all__ = [
@@ -36,6 +44,7 @@ __all__ = [
     "find_unconfirmed",
     "find_undecided_drug",
     "find_unreadable",
+    "is_coded",
     "is_misdated",
     "is_misdated_statement",
     "is_refuted",
@@ -138,6 +147,8 @@ def _read(record: PatientRecord) -> Iterator[Statement]:
     for observation in record.all("Observation"):
         if observation.get("status") in SETTLED:
             yield from _observed(observation)
+            if states_pregnancy(observation, record.as_of):
+                yield Statement(observation, PREGNANT, "present", False, True)
 
 
 def find_undecided_drug(record: PatientRecord, drugs: Disease) -> tuple[str, Evidence] | None:
@@ -319,16 +330,21 @@ _DIAGNOSTIC: Final = frozenset(
 """Categories of procedures that look, and treat nothing: the analysis of a genome is one."""
 
 
+def is_coded(concept: Any, systems: Container[str]) -> bool:
+    """Whether one of its codes is of these code systems, and of the form that their codes have (`UNK` is not)."""
+    return any(system in systems and can_be_of(system, code) for system, code in codings(concept))
+
+
 def find_unreadable(record: PatientRecord) -> tuple[str, Evidence] | None:
     """A Condition or Procedure that may be any, also one that excludes: what it is in a word, and the resource.
 
-    It is, and has no code of ICD-10 or SNOMED CT (a Procedure: of `_DECIDED`, unless its category is one of
-    `_DIAGNOSTIC`), or a modifier extension, which nobody here knows.
+    It is, and has no code that can be one of ICD-10 or SNOMED CT (a Procedure: of `_DECIDED`, unless its category is
+    one of `_DIAGNOSTIC`), or a modifier extension, which nobody here knows.
     """
     for condition, present in record.conditions():
         if "modifierExtension" in condition:
             return "condition", record.evidence(condition, "condition with an unknown modifier")
-        if present and not has_code_of(condition.get("code"), _DIAGNOSES):
+        if present and not is_coded(condition.get("code"), _DIAGNOSES):
             return "condition", record.evidence(condition, "condition without a code of ICD-10 or SNOMED CT")
     for procedure in record.all("Procedure"):
         if procedure.get("status") in _NOT_DONE:
@@ -337,7 +353,7 @@ def find_unreadable(record: PatientRecord) -> tuple[str, Evidence] | None:
             return "procedure", record.evidence(procedure, "procedure with an unknown modifier")
         if not _DIAGNOSTIC.isdisjoint(codings(procedure.get("category"))):
             continue
-        if not has_code_of(procedure.get("code"), _DECIDED):
+        if not is_coded(procedure.get("code"), _DECIDED):
             return "procedure", record.evidence(
                 procedure, "procedure without a code of SNOMED CT, OPS, CPT, HCPCS or ICD-10-PCS"
             )
@@ -456,7 +472,7 @@ def _unlisted(statement: Statement) -> str:
     """The code of SNOMED CT of a Condition of which nothing here says what it is; empty for others."""
     coded = list(codings(statement.concept))
     if statement.resource["resourceType"] != "Condition" or any(
-        code and (system in ICD10 or is_listed(system, code)) for system, code in coded
+        (system in ICD10 and can_be_of(system, code)) or is_listed(system, code) for system, code in coded
     ):
         return ""
     return next((code for system, code in coded if system == SNOMED), "")

@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any, Final, Literal
 
-from fhir_bridge.fhir.molar_masses import molar_mass
+from fhir_bridge.fhir.molar_masses import charge, counts_equivalents, molar_mass
 from fhir_bridge.fhir.ucum import Incommensurable, UcumError, convert
 from fhir_bridge.predictions.contract import RefusalReason
 from fhir_bridge.predictions.record import (
@@ -126,6 +126,10 @@ def _any(_: dict[str, Any]) -> bool:
     return True
 
 
+def _well_stated(_: dict[str, Any], __: str) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True)
 class QuantityInput:
     """A numeric input of a model, as the model declares it.
@@ -142,6 +146,7 @@ class QuantityInput:
         value_set: url of a value set whose codes count as well as `codes`.
         pick: the newest value, or the maximum or the mean of all within the window.
         modality: the only kind of source that it may come from; None takes it from any.
+        misstated: what is wrong with a unit under the code of a measurement, in words; empty where nothing is.
         convert: an own conversion instead of UCUM's, which knows nothing of calibration (HbA1c in percent): from a
             value and another unit to the value in `unit`, or None.
     """
@@ -159,6 +164,7 @@ class QuantityInput:
     modality: Modality | None = None
     convert: Callable[[Decimal, str], Decimal | None] | None = None
     by_analyte: bool = False
+    misstated: Callable[[dict[str, Any], str], str] = _well_stated
 
     @property
     def all_codes(self) -> frozenset[tuple[str, str]]:
@@ -339,10 +345,16 @@ class QuantityInput:
             unit = ""
         if number is None:
             raise UnusableInput(f"{self.name} is not a plain number", shown)
-        value = self.in_unit(number, unit, self._mass_of(node))
+        misstated = self.misstated(node, unit)
+        if misstated:
+            raise UnusableInput(f"{self.name} is {misstated}", shown)
+        value = self.in_unit(number, unit, self._mass_of(node), self._charge_of(node))
         if value is None:
             stated = f"in {unit}" if unit else "without a UCUM unit"
-            raise UnusableInput(f"{self.name} is {stated}, which does not convert to {self.unit}", shown)
+            why = ""
+            if counts_equivalents(unit) != counts_equivalents(self.unit):
+                why = " without the charge of the ion, which is not known for its code"
+            raise UnusableInput(f"{self.name} is {stated}, which does not convert to {self.unit}{why}", shown)
         low, high = self.plausible
         if not low <= value <= high:
             limits = f"{low:f} to {high:f} {self.unit}"
@@ -363,9 +375,20 @@ class QuantityInput:
         masses = {molar_mass(code) for system, code in codings(node.get("code")) if system == LOINC}
         return masses.pop() if len(masses) == 1 else None
 
-    def in_unit(self, value: Decimal, unit: str, mass: Decimal | None = None) -> Decimal | None:
+    @staticmethod
+    def _charge_of(node: dict[str, Any]) -> int | None:
+        charges = {charge(code) for system, code in codings(node.get("code")) if system == LOINC}
+        return charges.pop() if len(charges) == 1 else None
+
+    def in_unit(
+        self, value: Decimal, unit: str, mass: Decimal | None = None, charge_of_ion: int | None = None
+    ) -> Decimal | None:
         """`value` in the model's unit; None where the units do not convert. mass: molar, in place of `molar_mass`."""
         mass = mass or self.molar_mass
+        if counts_equivalents(unit) != counts_equivalents(self.unit):
+            if charge_of_ion is None:
+                return None
+            value = value / charge_of_ion if counts_equivalents(unit) else value * charge_of_ion
         try:
             if unit == self.unit:
                 converted: Decimal | None = value

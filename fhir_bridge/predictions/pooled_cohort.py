@@ -15,6 +15,7 @@ from fhir_bridge.predictions.cardiovascular import (
     FAMILIAL,
     HDL_MASS,
     HEART_FAILURE,
+    KIDNEY_FAILURE,
     PREGNANCY,
     SBP,
     TOTAL_MASS,
@@ -193,7 +194,7 @@ class PooledCohort(PublishedEquation):
         """The risk; see `PublishedEquation`."""
         sex = sex_of(record)
         gathered, age, day = self.at_pressure(record)
-        looked_at = exclusions(record, (ASCVD, HEART_FAILURE, FAMILIAL, PREGNANCY))
+        looked_at = exclusions(record, (ASCVD, HEART_FAILURE, FAMILIAL, PREGNANCY, KIDNEY_FAILURE))
         familial(record)
         refuse_unreadable(record)
         race, caution = _race_of(record.patient)
@@ -221,7 +222,7 @@ class PooledCohort(PublishedEquation):
                 *caution,
                 *(() if present else earlier_hba1c(record)),
                 "Derived in the United States.",
-                *subsumption_caution(record, (ASCVD, HEART_FAILURE, DIABETES)),
+                *subsumption_caution(record, (ASCVD, HEART_FAILURE, DIABETES, KIDNEY_FAILURE)),
             ),
         )
 

@@ -21,6 +21,7 @@ from fhir_bridge.predictions.cardiovascular import (
     HBA1C,
     HDL_MASS,
     HEART_FAILURE,
+    KIDNEY_FAILURE,
     PREGNANCY,
     SBP,
     STATIN,
@@ -241,7 +242,7 @@ class Prevent(PublishedEquation):
         """The risk; see `PublishedEquation`."""
         sex = sex_of(record)
         gathered, _, day = self.at_pressure(record)
-        looked_at = exclusions(record, (ASCVD, HEART_FAILURE, PREGNANCY))
+        looked_at = exclusions(record, (ASCVD, HEART_FAILURE, PREGNANCY, KIDNEY_FAILURE))
         refuse_unreadable(record)
         c = _coefficients("base", self.years, self.outcome, sex)
         needed = {"egfr", "systolic-blood-pressure"}
@@ -293,7 +294,7 @@ class Prevent(PublishedEquation):
                 f"The {variant} variant of the equations; age {int(values['age'])} on {day}.",
                 *(() if values["diabetes"] else earlier_hba1c(record)),
                 "Derived in the United States.",
-                *subsumption_caution(record, (ASCVD, HEART_FAILURE, DIABETES)),
+                *subsumption_caution(record, (ASCVD, HEART_FAILURE, DIABETES, KIDNEY_FAILURE)),
             ),
         )
 

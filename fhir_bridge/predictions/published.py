@@ -24,6 +24,7 @@ from fhir_bridge.predictions.inputs import (
     sex_at_birth,
 )
 from fhir_bridge.predictions.medications import MEDICATIONS
+from fhir_bridge.predictions.observed_pregnancy import OBSERVED_CODES
 from fhir_bridge.predictions.record import Evidence, PatientRecord, parse_time
 from fhir_bridge.predictions.smoking import SMOKING_CODES
 from fhir_bridge.predictions.value_sets import ICD10, VALUE_SETS, is_member, value_set
@@ -110,7 +111,9 @@ class PublishedEquation:
     def observation_codes(self) -> frozenset[tuple[str, str]]:
         """Codes of the Observations that it reads, those of the exclusions included."""
         shared = (SBP, HBA1C, EGFR)
-        return GENOMIC_CODES.union(SMOKING_CODES, *(item.all_codes for item in (*shared, *self.inputs)))
+        return GENOMIC_CODES.union(
+            SMOKING_CODES, OBSERVED_CODES, *(item.all_codes for item in (*shared, *self.inputs))
+        )
 
     @property
     def input_names(self) -> dict[tuple[str, str], str]:

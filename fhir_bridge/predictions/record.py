@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal, InvalidOperation
@@ -27,7 +27,6 @@ __all__ = [
     "decimal_of",
     "declared_codes",
     "effective_of",
-    "has_code_of",
     "is_asserted",
     "is_declared",
     "may_state",
@@ -114,11 +113,6 @@ def concept_of(condition: Mapping[str, Any]) -> Any:
 
 def _codings(concept: Any) -> list[Any]:
     return list(concept.get("coding", ())) if isinstance(concept, dict) else []
-
-
-def has_code_of(concept: Any, systems: Container[str]) -> bool:
-    """Whether a CodeableConcept has a code of one of these code systems."""
-    return any(code and system in systems for system, code in codings(concept))
 
 
 _GM: Final = frozenset(

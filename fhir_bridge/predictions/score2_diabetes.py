@@ -14,6 +14,7 @@ from fhir_bridge.predictions.cardiovascular import (
     FAMILIAL_GENES,
     HBA1C,
     HDL,
+    OTHER_TYPE,
     SBP,
     TYPE_2,
     UACR,
@@ -33,7 +34,7 @@ from fhir_bridge.predictions.findings import (
     subsumption_caution,
 )
 from fhir_bridge.predictions.genome import uncertain_variants
-from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput
+from fhir_bridge.predictions.inputs import ImplausibleInput, MissingInput, UnusableInput
 from fhir_bridge.predictions.published import PublishedEquation, published_card, sex_of
 from fhir_bridge.predictions.record import Evidence, PatientRecord
 from fhir_bridge.predictions.score2 import region_of
@@ -205,6 +206,11 @@ class Score2Diabetes(PublishedEquation):
         if onset is None:
             raise not_stated(record, "no diagnosis of type 2 diabetes", TYPE_2)
         diagnosis, began = onset
+        other = find_disease(record, OTHER_TYPE)
+        if other is not None:
+            raise UnusableInput(
+                f"type 2 and {OTHER_TYPE.name} are both stated ({diagnosis.reference})", other
+            )
         gathered, age, day = self.at_pressure(record)
         looked_at = exclusions(record, (*WITHOUT_KIDNEY, _SEVERE))
         familial(record)
@@ -236,7 +242,7 @@ class Score2Diabetes(PublishedEquation):
             cautions=(
                 f"Calibrated for the {region} risk region; age {age} on {day.isoformat()}, diabetes since {began}.",
                 *uncertain_variants(record, FAMILIAL_GENES),
-                *subsumption_caution(record, (*WITHOUT_KIDNEY, _SEVERE, *_MICROVASCULAR)),
+                *subsumption_caution(record, (*WITHOUT_KIDNEY, OTHER_TYPE, _SEVERE, *_MICROVASCULAR)),
             ),
         )
 

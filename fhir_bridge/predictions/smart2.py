@@ -15,6 +15,7 @@ from fhir_bridge.predictions.cardiovascular import (
     CRP,
     EGFR,
     HDL,
+    KIDNEY_FAILURE,
     PREGNANCY,
     SBP,
     TRANSPLANT,
@@ -139,7 +140,7 @@ _DISEASES: Final = {
     "peripheral-disease": Disease("peripheral artery disease", "peripheral-disease"),
     "abdominal-aneurysm": Disease("abdominal aortic aneurysm", "abdominal-aneurysm"),
 }
-_EXCLUDED: Final = (TRANSPLANT, PREGNANCY)
+_EXCLUDED: Final = (TRANSPLANT, PREGNANCY, KIDNEY_FAILURE)
 _LABELS: Final = {
     "age": "Contribution of age",
     "sex": "Contribution of sex",

@@ -26,6 +26,7 @@ __all__ = [
     "UNDECIDED",
     "VALUE_SETS",
     "Answer",
+    "can_be_of",
     "codes_of",
     "counts_under",
     "focus_codes",
@@ -78,6 +79,25 @@ one: ICD-10-GM and ICD-10-CM are extensions of ICD-10, with the same meaning of 
 
 VALUE_SETS: Final = tuple(sorted((shipped("terminology") / "value-sets").glob("prediction-*.json")))
 """Part of what a model is: another value set is another model, whose results supersede the old ones."""
+
+_FORMS: Final = {
+    # With the marks of dagger and asterisk, side and certainty that German sources write behind the code. A small `l`
+    # in front is the `I` that it looks like, or an `L`: neither.
+    "icd10": re.compile(
+        r"\s*(?!l)[A-Za-z][0-9][0-9ABab](?:\.?[0-9A-Za-z]{1,4}|\.)?-?[-+*!†]?\s*(?:[RLB]?\s*[AGVZ]?|[RLB])\s*"
+    ),
+    "ops": re.compile(r"[1-9]-[0-9]{2}[0-9A-Za-z]?(?:\.[0-9A-Za-z]{1,2}|[0-9A-Za-z]{1,2})?(?::?[RLB])?"),
+    "pcs": re.compile(r"[0-9A-HJ-NP-Za-hj-np-z]{7}"),
+    "cpt": re.compile(r"[0-9]{4}[0-9A-Z](?:-[0-9A-Z]{2})*"),
+    "hcpcs": re.compile(r"[A-Z][0-9]{4}(?:-[0-9A-Z]{2})*"),
+}
+
+
+def can_be_of(system: str, code: str) -> bool:
+    """Whether a code has the form that those of its code system have; `UNK`, `999` and `25.2` are none of ICD-10."""
+    form = _FORMS.get(BY_PREFIX.get(system, ""))
+    return bool(code) and (form is None or form.fullmatch(code) is not None)
+
 
 UNDECIDED: Final = "Not decided: "
 """How the note of a result begins that has to be seen beside its value."""
