@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fhir_bridge.terminology import Terminology, get_terminology
+import pytest
+
+from fhir_bridge.predictions.death import DECEASED
+from fhir_bridge.terminology import Terminology, dicom, get_terminology
 
 BASE = "https://hospital.example.org"
 LAB = f"{BASE}/CodeSystem/lab"
@@ -110,3 +113,16 @@ def test_a_retired_code_is_known_and_not_active(tmp_path: Path) -> None:
     concept = terminology(tmp_path).lookup(LAB, "MICRO")
     assert concept is not None
     assert not concept.active
+
+
+def test_what_is_not_listed_is_decided_without_reading_its_code_system(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of SNOMED CT a table of 11,000 codes that DICOM uses: each process of a model read it when it started."""
+    monkeypatch.setattr(dicom, "_displays", lambda scheme: pytest.fail(f"{scheme} is read"))
+    terminology = get_terminology()
+    definition = terminology.library.value_set(DECEASED.url)
+    assert definition is not None
+    (listed, *_) = definition.listed[dicom.SCT]
+    assert terminology.member(DECEASED.url, dicom.SCT, listed) is True
+    assert terminology.member(DECEASED.url, dicom.SCT, "0") is False

@@ -225,6 +225,9 @@ def _quickest(filters: Sequence[Filter]) -> Filter | None:
 def _selects(
     part: Part, content: CodeSystemContent, filters: Sequence[Filter] | None, code: str
 ) -> bool | None:
+    # What is not listed is out, whether the system has it or not: some systems take long to read.
+    if part.concepts is not None and content.case_sensitive and code not in part.concepts:
+        return False
     right = content.find(code)
     if right is None:
         return False if content.content == "complete" or part.concepts is not None else None
