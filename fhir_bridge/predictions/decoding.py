@@ -88,6 +88,9 @@ def decode(block: OutputBlock, outputs: Mapping[str, Tensor], number: int) -> De
     value = _decimal(_at(row, block.index, block.tensor))
     interval = _interval(block, outputs, number)
     if block.kind == "quantity":
+        if block.plausible is not None and not block.plausible[0] <= value <= block.plausible[1]:
+            low, high = block.plausible
+            raise ModelFailure(f"{block.display} is {value:f} {block.unit}, outside of {low:f} to {high:f}")
         rounded = _rounded(value, block.decimals, _DIGITS)
         if interval is not None:
             interval = _around(rounded, interval, block.decimals, _DIGITS)

@@ -390,6 +390,8 @@ class OutputBlock(Block):
     thresholds: list[StepBlock] = []
     guideline: str = ""
     population: str = ""
+    plausible: Annotated[tuple[Decimal, Decimal], AfterValidator(_rising)] | None = None
+    """Of a quantity: the lowest and highest value that can be true; another one is a failed run."""
     decimals: int | None = Field(default=None, ge=0, le=9)
     """Of the value; None: one, and more where so many significant digits need them (`decoding`)."""
 

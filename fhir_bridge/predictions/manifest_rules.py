@@ -204,11 +204,11 @@ def _joined(manifest: Manifest) -> Iterator[Fault]:
 
 
 _UNUSED: Final[Mapping[str, tuple[str, ...]]] = {
-    "probability": ("unit", "classes", "times"),
+    "probability": ("unit", "classes", "times", "plausible"),
     "quantity": ("classes", "times"),
-    "class": ("unit", "times", "thresholds", "interval"),
-    "survival": ("unit", "classes", "interval"),
-    "text": ("unit", "classes", "times", "thresholds", "interval", "horizon_years"),
+    "class": ("unit", "times", "thresholds", "interval", "plausible"),
+    "survival": ("unit", "classes", "interval", "plausible"),
+    "text": ("unit", "classes", "times", "thresholds", "interval", "horizon_years", "plausible"),
 }
 """Keys that an output of this kind has no use for: whoever writes one means something else."""
 

@@ -177,7 +177,9 @@ def _check_survival(output: SurvivalOutput) -> None:
         if not 0 <= share <= 1:
             raise OutputError("a point of its curve is not within 0 to 1")
         if years <= before[0] or share > before[1]:
-            raise OutputError("its curve goes back in time, or rises")
+            raise OutputError(
+                "its curve goes back in time, or rises: it is the share that is free of the event"
+            )
         before = (years, share)
 
 

@@ -42,7 +42,12 @@ MODALITY_NAMES: Final = {
 
 def quantity(value: Decimal, unit: str) -> dict[str, Any]:
     """A Quantity in a UCUM unit."""
-    return {"value": value, "unit": unit, "system": UCUM, "code": unit}
+    return {"value": value, "unit": _printed(unit), "system": UCUM, "code": unit}
+
+
+def _printed(unit: str) -> str:
+    """A unit for people: what is an annotation alone (`{score}`) without its marks (UCUM §6)."""
+    return unit[1:-1] if unit.startswith("{") and unit.find("}") == len(unit) - 1 else unit
 
 
 def value_elements(result: Prediction, system: str) -> dict[str, Any]:
@@ -170,7 +175,7 @@ def shown(result: Prediction) -> str:
     if isinstance(output, ClassOutput):
         return output.display
     if isinstance(output, QuantityOutput):
-        return f"{output.value:f} {output.unit}"
+        return f"{output.value:f} {_printed(output.unit)}"
     if isinstance(output, TextOutput):
         return output.text
     return "" if result.percent is None else f"{result.percent:f} %"

@@ -59,6 +59,17 @@ def test_a_small_quantity_is_not_nought(ward: Ward, decimals: int | None, shown:
     assert [str(said[name].observation["valueQuantity"]["value"]) for name in values] == shown
 
 
+def test_a_quantity_that_can_not_be_true_is_a_failed_run_and_an_annotation_is_a_word(ward: Ward) -> None:
+    output = {"kind": "quantity", "code": "own-risk", "display": "Sum", "tensor": "y", "unit": "{score}"}
+    model(ward, measured("item", ["loinc|14749-6"], "mmol/L"), output=output | {"plausible": [0, 10]})
+    ward.load({"fits": [quantity("14749-6", 10, "mmol/L")], "not": [quantity("14749-6", 130, "mmol/L")]})
+    said = ward.ask("own-risk", fails=True)
+    value = said["fits"].observation["valueQuantity"]
+    assert (value["unit"], value["code"]) == ("score", "{score}")
+    assert "outside of 0 to 10" in str(said["not"].observation)
+    assert "valueQuantity" not in said["not"].observation
+
+
 def share(path: Path) -> None:
     """The input as a probability, with ends of an interval."""
     nodes = [
