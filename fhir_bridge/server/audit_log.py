@@ -20,7 +20,7 @@ import psycopg
 from fhir_bridge.governance.audit import Event
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.storage.audit_rows import AuditRecord
-from fhir_bridge.storage.errors import DatabaseUnavailable, StorageError
+from fhir_bridge.storage.errors import DatabaseUnavailable
 
 if TYPE_CHECKING:
     from fhir_bridge.storage import Store
@@ -224,7 +224,7 @@ class AuditLog:
             self._urgent.clear()
             try:
                 await self.flush()
-            except (StorageError, psycopg.Error, OSError) as error:
+            except Exception as error:  # noqa: BLE001 - the events wait, whatever it was: without this task all would
                 _log.error("audit events wait: the store does not take them (%s)", type(error).__name__)
                 await asyncio.sleep(RETRY_SECONDS)
                 # Without new events nothing else would wake this task for what waits.

@@ -70,6 +70,21 @@ def test_units_of_one_kind_need_no_analyte(run: Context) -> None:
     assert in_unit(run, same, "mmol/L") is same
 
 
+def test_an_equivalent_is_as_many_moles_as_its_charge_says(run: Context) -> None:
+    def of(code: str) -> dict[str, Any]:
+        return {"coding": [{"system": "http://loinc.org", "code": code}]}
+
+    calcium, sodium, phosphate = "17861-6", "2951-2", "2777-1"
+    assert str(in_unit(run, quantity("4.8", "meq/L"), "mmol/L", analyte=of(calcium))["value"]) == "2.40"
+    assert str(in_unit(run, quantity("2.40", "mmol/L"), "meq/L", analyte=of(calcium))["value"]) == "4.80"
+    assert str(in_unit(run, quantity("140", "meq/L"), "mmol/L", analyte=of(sodium))["value"]) == "140"
+    assert not run.issues
+    unknown = quantity("1.2", "meq/L")
+    assert in_unit(run, unknown, "mmol/L", analyte=of(phosphate)) is unknown
+    assert in_unit(run, unknown, "mmol/L") is unknown
+    assert [issue.code for issue in run.issues] == ["FB-MAP-206", "FB-MAP-206"]
+
+
 def test_the_mapping_can_name_the_molar_mass(run: Context) -> None:
     assert str(in_unit(run, quantity("1.00", "g/L"), "mmol/L", molar_mass=100)["value"]) == "10.0"
 

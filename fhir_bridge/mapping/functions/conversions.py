@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from decimal import ROUND_HALF_EVEN, Decimal
 from decimal import Context as Arithmetic
-from typing import Any
+from typing import Any, TypeVar
 
 from fhir_bridge.fhir import molar_masses, ucum
 from fhir_bridge.fhir.datatypes import Quantity
@@ -21,6 +22,8 @@ TRANSLATION = "http://hl7.org/fhir/StructureDefinition/iso21090-PQ-translation"
 
 _FEWEST_DIGITS = 3
 _WIDE = Arithmetic(prec=60)
+
+_Known = TypeVar("_Known")
 
 
 @builtin("in_unit", returns="Quantity", context=True)
@@ -55,10 +58,12 @@ def in_unit(
         raise ValueError(f"{unit!r} is not UCUM")
     if x.get("system") == UCUM and x.get("code") == unit:
         return x
-    mass = Decimal(str(molar_mass)) if molar_mass is not None else _mass_of(analyte)
+    mass = (
+        Decimal(str(molar_mass)) if molar_mass is not None else _first_known(analyte, molar_masses.molar_mass)
+    )
     if mass is not None and mass <= 0:
         raise ValueError("a molar mass is above 0")
-    value = _converted(x, unit, mass)
+    value = _converted(x, unit, mass, _first_known(analyte, molar_masses.charge))
     if value is None:
         return _kept(ctx, x, unit, else_)
     extensions = [*x.get("extension", ()), {"url": TRANSLATION, "valueQuantity": _bare(x)}]
@@ -69,10 +74,16 @@ def in_unit(
     return quantity
 
 
-def _converted(x: dict[str, Any], unit: str, mass: Decimal | None) -> Decimal | None:
+def _converted(x: dict[str, Any], unit: str, mass: Decimal | None, charge: int | None) -> Decimal | None:
     value, code = x.get("value"), x.get("code")
     if not isinstance(value, Decimal) or x.get("system") != UCUM or not isinstance(code, str):
         return None
+    digits = max(len(value.as_tuple().digits), _FEWEST_DIGITS)
+    counted = molar_masses.counts_equivalents(code)
+    if counted != molar_masses.counts_equivalents(unit):
+        if charge is None:
+            return None  # UCUM takes an equivalent for a mole, whatever the charge
+        value = value / charge if counted else value * charge
     try:
         result = ucum.convert(value, code, unit)
     except ValueError:
@@ -84,20 +95,15 @@ def _converted(x: dict[str, Any], unit: str, mass: Decimal | None) -> Decimal | 
             return None
     if not result:
         return Decimal(0)
-    digits = max(len(value.as_tuple().digits), _FEWEST_DIGITS)
     rounded = result.quantize(Decimal(1).scaleb(result.adjusted() - digits + 1), ROUND_HALF_EVEN, _WIDE)
     return Decimal(f"{rounded:f}")  # no exponent: FHIR's decimals are read more easily without
 
 
-def _mass_of(analyte: Any) -> Decimal | None:
-    """The molar mass by the first LOINC code that is known."""
+def _first_known(analyte: Any, known: Callable[[str], _Known | None]) -> _Known | None:
+    """What is known by the first LOINC code of which it is."""
     codings = analyte.get("coding", [analyte]) if isinstance(analyte, dict) else ()
-    masses = (
-        molar_masses.molar_mass(c["code"])
-        for c in codings
-        if c.get("system") == "http://loinc.org" and "code" in c
-    )
-    return next((mass for mass in masses if mass is not None), None)
+    results = (known(c["code"]) for c in codings if c.get("system") == "http://loinc.org" and "code" in c)
+    return next((result for result in results if result is not None), None)
 
 
 def _bare(x: dict[str, Any]) -> dict[str, Any]:
