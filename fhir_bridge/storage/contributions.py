@@ -407,11 +407,20 @@ def _keep_parts(
     if not (old or new):
         return
 
-    def key_of(item: dict[str, Any]) -> str:
+    def part_key(item: dict[str, Any]) -> str:
         return f"{name}{ITEM}{part_of(item)}"
+
+    alone = name == "identifier" and message.delta and "link" in message.resource
+    keys = {id(item): own if (own := _alone_key(name, item)) in previous else part_key(item) for item in old}
+    keys |= {id(item): _alone_key(name, item) if alone else part_key(item) for item in new}
+
+    def key_of(item: dict[str, Any]) -> str:
+        return keys[id(item)]
 
     items = [(previous.get(key_of(item)) or previous[name], item) for item in old]
     items += [(_assumed(message.order) if name in message.assumed else message.order, item) for item in new]
+    if name == "identifier":
+        items = _beside_alone(items, key_of, part_key, previous, orders)
     items = [
         (since, item)
         for since, item in items
@@ -420,9 +429,69 @@ def _keep_parts(
     oldest = max((order for order in (cleared, snapshot) if order is not None), default=None)
     listed = _newest(items, key_of, oldest)
     if listed:
-        orders[name] = listed[0][0]
-        orders.update((key_of(item), since) for since, item in listed if since != orders[name])
+        whole = [since for since, item in listed if _ALONE not in key_of(item)]
+        orders[name] = whole[0] if whole else listed[0][0]
+        orders.update(
+            (key, since)
+            for since, item in listed
+            if since != orders[name] or _ALONE in key_of(item)
+            for key in (key_of(item),)
+        )
     _set(content, name, [item for _, item in listed])
+
+
+_ALONE = f"{ITEM}+"
+"""Among the orders, between a list and an item that a message names alone: a merge names a number of a record, and says
+nothing of its others."""
+
+
+def _alone_key(name: str, item: Any) -> str:
+    return f"{name}{_ALONE}{_sameness(item).decode()}"
+
+
+def _beside_alone(
+    items: list[tuple[Order, Any]],
+    key_of: Callable[[Any], str],
+    part_key: Callable[[Any], str],
+    previous: Mapping[str, Order],
+    orders: dict[str, Order],
+) -> list[tuple[Order, Any]]:
+    """The items that stay where some are named alone: those until their part is stated anew, and of others what is not
+    named again since.
+
+    Args:
+        orders: of the state that is being made; takes those of parts of which no item is left.
+    """
+    if not any(_ALONE in key_of(item) for _, item in items):
+        return items
+    cleared = f"identifier{ITEM}", f"identifier{GONE}"
+    stated = {
+        key: order
+        for key, order in previous.items()
+        if key.startswith(cleared[0]) and key != cleared[0] and not key.startswith(cleared[1])
+    }
+    for since, item in items:
+        key = key_of(item)
+        if _ALONE not in key:
+            stated[key] = max(since, stated.get(key, since))
+    named = {
+        _sameness(item): since
+        for since, item in sorted(items, key=lambda each: each[0])
+        if _ALONE in key_of(item) and since >= stated.get(part_key(item), since)
+    }
+    kept = [
+        (since, item)
+        for since, item in items
+        if (
+            named.get(_sameness(item)) == since
+            if _ALONE in key_of(item)
+            else since >= stated[key_of(item)] and _sameness(item) not in named
+        )
+    ]
+    left = {key_of(item) for _, item in kept}
+    if named:
+        orders.update((key, at) for key, at in stated.items() if _ALONE not in key and key not in left)
+    return kept
 
 
 def _cleared_at(name: str, message: Contribution, previous: Mapping[str, Order]) -> Order | None:
