@@ -16,6 +16,7 @@ from fhir_bridge.adapters.genomics.genotype import Genotype, parse_genotype
 from fhir_bridge.adapters.genomics.hgvs import trim
 from fhir_bridge.adapters.genomics.issues import issue
 from fhir_bridge.adapters.genomics.line import Call, Line
+from fhir_bridge.adapters.genomics.line_kinds import kinds_of
 from fhir_bridge.adapters.genomics.relations import Relations
 from fhir_bridge.fhir.issues import Issue
 
@@ -48,6 +49,7 @@ def read_calls(line: Line, locator: str, relations: Sequence[Relations]) -> tupl
     """
     columns = line.columns
     keys = columns[8]
+    line.file.kinds |= kinds_of(line)
     if not (keys == "GT" or keys.startswith("GT:")):
         return _without_genotype(line, locator, relations)
     width = keys.count(":")
@@ -158,6 +160,9 @@ def _without_genotype(
     ):
         tumour = file.somatic if file.somatic is not None and len(file.somatic) == 1 else tumour
     reported: set[tuple[str, str]] = set()
+    copied, by_copies = _states_copies(line), False
+    if "CN" in line.keys and (file.blocks or not line.alternates):
+        note_regions(line)
     for location, (column, name) in enumerate(file.columns):
         text, study = line.columns[column], file.studies[location]
         if text.count(":") > wide and (file.options.check or name in tumour):
@@ -176,6 +181,14 @@ def _without_genotype(
                 relations[location].relate(call)
                 line.calls.append(call)
             continue
+        if copied and (call := Call(line, name, text, _TWO_COPIES)).copies is not None:
+            by_copies = True
+            if _by_copies(call, study, reported):
+                issues += wrong_values(call, column, locator)
+            elif call.copies != len(_TWO_COPIES.alleles):
+                study.ungenotyped += 1
+                leave_open(line, study)
+            continue
         if file.options.check:  # values of genotypes are of two copies (VCF 4.3 §1.6.2, GL)
             issues += wrong_values(Call(line, name, text, _TWO_COPIES), column, locator)
         if named:
@@ -189,7 +202,9 @@ def _without_genotype(
     issues += [issue(code, message, locator) for code, message in sorted(reported)]
     if line.calls:
         return issues, None
-    code = _reason(line, {code for code, _ in reported}, called=False) if tumour else "FB-VCF-065"
+    code = "FB-VCF-065"
+    if tumour or by_copies:
+        code = _reason(line, {code for code, _ in reported}, called=by_copies)
     return issues, issue(code, _REASONS[code], locator)
 
 
@@ -228,8 +243,7 @@ def _alleles(call: Call, study: Study, reported: set[tuple[str, str]]) -> None:
         kind = line.alternates[number - 1].kind if line.alternates else "unknown"
         if kind in _NO_ALLELE:
             study.not_represented[_NO_ALLELE[kind]] += 1
-            if kind != "spanning":
-                leave_open(line, study)
+            leave_open(line, study)  # of `*` too: which deletion spans the place the line does not say
             if kind == "invalid":  # which is an issue of the line
                 study.lost_calls += 1
             else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64encode
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,7 @@ from fhir_bridge.adapters.genomics.regions import Regions
 from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.adapters.genomics.tiers import tiers
 from fhir_bridge.adapters.genomics.usage import uses
+from fhir_bridge.adapters.genomics.variant_kinds import KINDS, change_types, declared_kinds
 from fhir_bridge.fhir.datatypes import Code, DateTime
 from fhir_bridge.fhir.issues import Issue
 
@@ -94,6 +96,7 @@ class VcfFile:
         unplaced: lines of which something is lost and that do not say how far they reach.
         sexes: `female` or `male` by sample, where the calls show it.
         blocks: a block of a gVCF has been read: its regions are noted.
+        kinds: the kinds of variant that its lines are evidence of.
         limited: not all lines were taken, by `--limit`.
         by_allele: the header declares filters of each ALT.
         tiers, local: FORMAT keys of reads by tier that can be used; whether there are reads of local alleles (LAD).
@@ -158,6 +161,7 @@ class VcfFile:
         self.reference = open_reference(options.reference)
         self.sexes: Mapping[str, str] = {}
         self.blocks = False
+        self.kinds: set[str] = set()
         self.panel: Panel | None = read_panel(options.panel) if options.panel else None
         self.pedigree = read_pedigree(options.pedigree, header)
         self.regions = Regions(options.regions) if options.regions else None
@@ -389,6 +393,8 @@ class Study:
     kept: int = 0
     block_end: tuple[str, int] = ("", 0)
     called_regions: RegionList = field(default_factory=RegionList)
+    called_segments: RegionList = field(default_factory=RegionList)
+    called_repeats: RegionList = field(default_factory=RegionList)
     uncalled_regions: RegionList = field(default_factory=RegionList)
     findings: list[Finding] = field(default_factory=list)
 
@@ -430,8 +436,30 @@ class Study:
 
     @property
     def called_bed(self) -> str | None:
-        """The regions that a gVCF calls, as BED in base64."""
-        return self.called_regions.bed
+        """The regions that a gVCF calls, as BED in base64; with their kind of variant where there are several."""
+        lists = {kind: self.called_of(kind) for kind in KINDS if self.called_of(kind).regions}
+        if not lists or any(each.left_out for each in lists.values()):
+            return None
+        if self.kinds == frozenset(lists):
+            lists = {kind if len(lists) > 1 else "": each for kind, each in lists.items()}
+        return b64encode("".join(each.lines(kind) for kind, each in lists.items()).encode()).decode()
+
+    def called_of(self, kind: str) -> RegionList:
+        """The regions that are called for a kind of variant."""
+        if kind == "small":
+            return self.called_regions
+        return self.called_segments if kind == "structural" else self.called_repeats
+
+    @property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of variant that the study looked for: by setting, else by its lines, else by its header."""
+        file = self.file
+        return frozenset(file.options.studied_kinds or file.kinds or declared_kinds(file.header))
+
+    @property
+    def change_types(self) -> list[Term]:
+        """The same as coded terms."""
+        return change_types(self.kinds)
 
     @property
     def kept_calls(self) -> int | None:

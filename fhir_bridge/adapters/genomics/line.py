@@ -381,7 +381,8 @@ class Call:
             if key in fields and (value := fields[key]) != ".":
                 text += f" {key}={value}"
         if "GT" not in fields:
-            text += " SOMATIC without genotype"
+            text += " SOMATIC" if self.line.raw_info.get("SOMATIC") is True else ""
+            text += " without genotype"
         if columns[5] != ".":
             text += f" QUAL={columns[5]}"
         if columns[6] != ".":

@@ -111,7 +111,8 @@ class LineReader:
             return
         contig, first = match["contig"].decode(errors="replace"), int(match["position"])
         for study in self.file.studies:
-            study.uncalled_regions.add(contig, first, first + len(match["reference"]) - 1)
+            # It may have been an insertion, which reaches the base behind.
+            study.uncalled_regions.add(contig, first, first + len(match["reference"]))
 
     def no_records(self, last: int, fragments: Fragments) -> VcfRecord:
         """Lines that are no records, up to line `last`, as one."""

@@ -101,6 +101,7 @@ _PHASE = ("first", "note", "relation", "second", "set")
 _JUNCTION = ("chromosomes", "first", "fusion", "genes", "second", "text")
 _STUDY = (
     "called_bed",
+    "change_types",
     "complete",
     "conclusion",
     "findings",

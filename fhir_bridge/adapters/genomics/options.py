@@ -41,6 +41,8 @@ class Options:
         samples: names of the samples to convert; empty takes all.
         studied_genes: gene symbols that the study covers; `##studied_genes` of the header where empty.
         studied_bed: a BED file of the regions that the study covers; gene symbols may be in its fourth column.
+        studied_kinds: kinds of variant that the study looks for: `small`, `structural` (copy numbers among them),
+            `repeats`; what the file's lines are evidence of where absent.
         source_class: `germline` or `somatic`; `##genomic_source_class` of the header where absent.
         effective: date of the findings (`YYYY`, `YYYY-MM` or `YYYY-MM-DD`); `##fileDate` where absent.
         reportable: what a report lists: `clinvar` (pathogenic and likely pathogenic) or `all`; a panel goes before.
@@ -75,6 +77,7 @@ class Options:
     samples: tuple[str, ...] = ()
     studied_genes: tuple[str, ...] = ()
     studied_bed: Path | None = None
+    studied_kinds: tuple[str, ...] = ()
     source_class: str | None = None
     effective: str | None = None
     reportable: str = "clinvar"
@@ -148,6 +151,16 @@ def _one_of(*allowed: str) -> Any:
     return read
 
 
+def _some_of(*allowed: str) -> Any:
+    def read(value: Any) -> tuple[str, ...]:
+        names = _names(value)
+        if not set(names) <= set(allowed):
+            raise ValueError
+        return names
+
+    return read
+
+
 def _positive(value: Any) -> int:
     number = int(value)
     if number < 1:
@@ -189,6 +202,7 @@ _READERS: dict[str, Any] = {
     "samples": _names,
     "studied_genes": _names,
     "studied_bed": Path,
+    "studied_kinds": _some_of("small", "structural", "repeats"),
     "reference": Path,
     "panel": Path,
     "effective": _date,

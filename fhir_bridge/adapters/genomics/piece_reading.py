@@ -38,7 +38,7 @@ _COUNTS = (
     "kept",
 )
 _REASONS = ("not_represented", "withheld")
-_REGIONS = ("called_regions", "uncalled_regions")
+_REGIONS = ("called_regions", "called_segments", "called_repeats", "uncalled_regions")
 
 
 def read_piece(
@@ -125,6 +125,7 @@ def _state(file: VcfFile, reader: LineReader, broken: Sequence[Issue]) -> dict[s
         "outside": file.outside,
         "cut": file.cut,
         "endless": sorted(file.endless),
+        "kinds": sorted(file.kinds),
         "contigs": file.contigs_seen,
         "broken": [[each.code, each.message] for each in broken],
         "undeclared": sorted(reader.undeclared),
@@ -157,6 +158,7 @@ def _add(file: VcfFile, reader: LineReader, state: Mapping[str, Any], broken: li
     file.outside += state["outside"]
     file.cut = file.cut or state["cut"]
     file.endless.update(state["endless"])
+    file.kinds.update(state["kinds"])
     for contig in state["contigs"]:
         file.place(contig)
     broken += [issue(code, message, file.name) for code, message in state["broken"]]

@@ -48,5 +48,9 @@ class RegionList:
         """The regions as BED (from 0, end excluded), in base64; None where there is none, or too many."""
         if not self.regions or self.left_out:
             return None
-        lines = (f"{each.contig}\t{each.first - 1}\t{each.last}\n" for each in self.regions)
-        return b64encode("".join(lines).encode()).decode()
+        return b64encode(self.lines().encode()).decode()
+
+    def lines(self, name: str = "") -> str:
+        """The lines of a BED file, with a name in the fourth column."""
+        more = f"\t{name}\n" if name else "\n"
+        return "".join(f"{each.contig}\t{each.first - 1}\t{each.last}{more}" for each in self.regions)

@@ -13,7 +13,7 @@ from fhir_bridge.fhir.issues import Issue, operation_outcome
 from fhir_bridge.fhir.serialization import dumps
 from fhir_bridge.governance import audit
 from fhir_bridge.server.genomics.evidence import Evidence, Result
-from fhir_bridge.server.genomics.studies import Coverage, studied
+from fhir_bridge.server.genomics.studies import Coverage, Kind, studied
 from fhir_bridge.server.rest.call import FHIR_JSON, Call
 
 __all__ = ["Entry", "answer", "coverage_of", "presence", "resources"]
@@ -39,9 +39,11 @@ def resources(name: str, matches: Iterable[Result]) -> list[Entry]:
     return [Listed(name, [each.resource if each.text is None else each.text for each in ordered])]
 
 
-def coverage_of(evidence: Evidence, places: Sequence[Interval]) -> Coverage:
-    """Whether any test looked at a place, given in each build."""
-    return studied(places, evidence.studies) if places and evidence.studies else "unknown"
+def coverage_of(evidence: Evidence, places: Sequence[Interval], kind: Kind) -> Coverage:
+    """Whether any test, of those that are asked for, looked at a place, given in each build, for a kind of variant."""
+    if places and evidence.studies:
+        return studied(places, evidence.studies, kind)
+    return "no" if places and evidence.excluded else "unknown"
 
 
 def presence(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fhir_bridge.adapters.genomics.query import ObservedVariant, read_observation
 from fhir_bridge.fhir.serialization import loads
 from fhir_bridge.server.genomics.parameters import Limits
-from fhir_bridge.server.genomics.studies import Study, identifiers_of, read_studies
+from fhir_bridge.server.genomics.studies import Analysis, Study, identifiers_of, read_studies
 from fhir_bridge.server.offloading import offloaded
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.rest.call import Call
@@ -97,7 +97,7 @@ class Evidence:
 
     Attributes:
         by_kind: Observations (`CODES`), by kind and id.
-        studies: the tests; None where the caller may not see them.
+        studies: the tests; None where the caller may not see them. excluded: some are not among those asked for.
         originals: of a kept file's Observations that are redacted, by id, as they would be stored.
         builds: those of kept files with variants.
         unread: a kept file could not be looked into: what is not known here may be there.
@@ -110,6 +110,7 @@ class Evidence:
     originals: dict[str, bytes] = field(default_factory=dict)
     builds: set[str] = field(default_factory=set)
     unread: bool = False
+    excluded: bool = False
     warnings: list[str] = field(default_factory=list)
 
     def of(self, kind: str) -> list[Result]:
@@ -139,6 +140,36 @@ class Evidence:
             self.by_kind[kind] = {
                 key: each for key, each in matches.items() if self.counts(kind, each, limits)
             }
+        if self.studies is not None:
+            limited = [self._limited(study, limits) for study in self.studies]
+            self.studies = [study for study in limited if study is not None]
+            self.excluded = len(self.studies) < len(limited)
+        if any(study.unsaid for study in self.studies or ()):
+            self.warn("tests that do not state what is asked for (date, specimen or class) are left out")
+
+    def _limited(self, study: Study, limits: Limits) -> Study | None:
+        """A test with those of its analyses that are asked for; None where it is not."""
+        if limits.tests and not study.is_one_of(limits.tests):
+            return None
+        if not limits.on(study.date):
+            return replace(study, analyses=(), unsaid=True) if study.date is None else None
+        if not (limits.specimens or limits.source_class):
+            return study
+        chosen = [self._is_wanted(each, limits) for each in study.analyses]
+        analyses = tuple(each for each, wanted in zip(study.analyses, chosen, strict=True) if wanted is True)
+        unsaid = None in chosen or not study.analyses
+        return replace(study, analyses=analyses, unsaid=unsaid) if analyses or unsaid else None
+
+    def _is_wanted(self, analysis: Analysis, limits: Limits) -> bool | None:
+        """Whether an analysis is of the specimens and class asked for; None where it does not say."""
+        specimen = analysis.specimen
+        known = {specimen, *self.specimens.get(specimen or "", ())}
+        if limits.specimens and specimen is not None and not limits.specimens & known:
+            return False
+        if limits.source_class and analysis.source_class not in (None, limits.source_class):
+            return False
+        silent = limits.specimens and specimen is None
+        return None if silent or (limits.source_class and analysis.source_class is None) else True
 
     def counts(self, kind: str, each: Result, limits: Limits) -> bool:
         """Whether something is of the tests, specimens, days and class asked for."""

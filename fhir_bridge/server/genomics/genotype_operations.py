@@ -83,7 +83,8 @@ class _Ranges(GenomicsOperation):
                     "is not known"
                 )
             part: Parameters = [{"name": "rangeItem", "valueString": question.text}]
-            part += presence(evidence, coverage_of(evidence, question.intervals), present=bool(matches))
+            coverage = coverage_of(evidence, question.intervals, "structural" if self.structural else "small")
+            part += presence(evidence, coverage, present=bool(matches))
             if shows:
                 part += resources("variant", matches)
             if phasing:
@@ -155,7 +156,8 @@ class SpecificVariants(GenomicsOperation):
             part: Parameters = [{"name": "variantItem", "valueString": question.text}]
             present = any(each.variant.present for each in matches)
             understood = self.note_unproven(evidence, question, known=bool(matches))
-            coverage = coverage_of(evidence, question.intervals)
+            understood = understood and not self.note_similar(evidence, question, known=bool(matches))
+            coverage = coverage_of(evidence, question.intervals, question.kind)
             part += presence(evidence, coverage, present=present, understood=understood)
             part += resources("variant", matches)
             parameters.append({"name": "variants", "part": part})

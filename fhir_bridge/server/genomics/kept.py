@@ -82,7 +82,7 @@ def sought(variants: Sequence[VariantQuestion], ranges: Sequence[RangeQuestion] 
     """Where kept files may have what is asked for, however they write it."""
     return Sought(
         (
-            *(place for each in variants for place in each.places),
+            *(place for each in variants for place in (*each.places, *each.surroundings)),
             *(place for each in ranges for place in each.places),
         ),
         tuple(change for each in variants for change in each.unsettled),

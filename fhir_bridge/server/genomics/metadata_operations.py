@@ -8,10 +8,10 @@ from typing import Any
 from starlette.responses import Response
 
 from fhir_bridge.adapters.genomics.query import Interval, RangeQuestion, around, build_of, merged, overlapping
-from fhir_bridge.server.genomics.answering import answer
+from fhir_bridge.server.genomics.answering import Entry, answer
 from fhir_bridge.server.genomics.evidence import Evidence, read_stored
 from fhir_bridge.server.genomics.operation import GenomicsOperation
-from fhir_bridge.server.genomics.parameters import Limits, Wanted, read_all
+from fhir_bridge.server.genomics.parameters import Wanted, read_all
 from fhir_bridge.server.genomics.studies import Analysis, Study
 from fhir_bridge.server.rest.call import Call
 
@@ -30,25 +30,14 @@ class StudyMetadata(GenomicsOperation):
         questions = await self.questions()
         ranges = read_all(questions.range, wanted.items("ranges"))
         evidence = await read_stored(call, wanted.subject, ())
-        parameters = []
+        evidence.limit(wanted.limits)
+        parameters: list[Entry] = []
         for study in sorted(evidence.studies or [], key=lambda each: (each.date or "", each.id)):
-            if not _is_wanted(study, wanted.limits):
-                continue
-            for analysis in study.analyses or (None,):
-                if analysis is not None and not _of_specimen(analysis, evidence, wanted.limits):
-                    continue
-                parameters.append({"name": "tests", "part": _parts(study, analysis, evidence, ranges)})
+            parameters += [
+                {"name": "tests", "part": _parts(study, analysis, evidence, ranges)}
+                for analysis in study.analyses or (() if study.unsaid else (None,))
+            ]
         return await answer(call, wanted.subject, evidence, parameters)
-
-
-def _is_wanted(study: Study, limits: Limits) -> bool:
-    return limits.on(study.date) and (not limits.tests or study.is_one_of(limits.tests))
-
-
-def _of_specimen(analysis: Analysis, evidence: Evidence, limits: Limits) -> bool:
-    identity = analysis.specimen
-    known = {identity, *evidence.specimens.get(identity or "", ())}
-    return not limits.specimens or bool(limits.specimens & known)
 
 
 def _parts(

@@ -106,6 +106,19 @@ class GenomicsOperation(CallOperation):
         return True
 
     @staticmethod
+    def note_similar(evidence: Evidence, question: VariantQuestion, *, known: bool) -> bool:
+        """Whether a variant that is there may be the one asked for, written elsewhere; warns where it is so."""
+        similar = not known and any(
+            each.variant.present and question.may_be(each.variant) for each in evidence.of("variant")
+        )
+        if similar:
+            evidence.warn(
+                f"{question.text[:60]}: a deletion or insertion near it may be the same, which only a reference "
+                "sequence shows"
+            )
+        return similar
+
+    @staticmethod
     def matching(question: VariantQuestion, evidence: Evidence) -> list[Result]:
         """The Observations that state a variant."""
         return [each for each in evidence.of("variant") if question.is_in(each.variant)]

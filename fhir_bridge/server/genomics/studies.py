@@ -20,10 +20,23 @@ from fhir_bridge.adapters.genomics.query import (
     uncovered,
 )
 
-__all__ = ["Analysis", "Coverage", "Study", "read_studies", "studied"]
+__all__ = ["Analysis", "Coverage", "Kind", "Study", "read_studies", "studied"]
 
 GUIDE = "http://hl7.org/fhir/uv/genomics-reporting/StructureDefinition/"
 Coverage = Literal["yes", "partly", "no", "unknown"]
+Kind = Literal["small", "structural", "repeats"]
+"""Of variants: an analysis that looks for small ones says nothing of copy numbers."""
+_KINDS: dict[str, Kind] = {
+    "SO:0001483": "small",  # SNV
+    "SO:0002007": "small",  # MNV
+    "SO:1000032": "small",  # delins
+    "SO:0001537": "structural",  # structural_variant
+    "SO:0001019": "structural",  # copy_number_variation
+    "SO:0002096": "repeats",  # short_tandem_repeat_variation
+}
+"""By change type of an analysis; deletions and insertions are of any length."""
+_NAMES: tuple[Kind, ...] = ("small", "structural", "repeats")
+_CLASSES = {"LA6683-2": "germline", "LA6684-0": "somatic"}
 _BUILDS = {"LA14029-5": "GRCh37", "LA26806-2": "GRCh38"}
 
 
@@ -33,29 +46,48 @@ class Analysis:
 
     Attributes:
         build: name of the genome build; build_concept: as it is stated.
-        studied: regions on sequences; None where they are not stated as regions. called: those that were called; None
-            where that is not stated beside them.
+        bounds: regions on sequences that were studied; None where they are not stated as regions. called: those that
+            were called, by kind of variant; None of the kinds of which that is not stated.
         uncalled: those that could not be called; None where that is not stated.
         specimen: id of the Specimen.
+        changes: the types of change that it looked for, as stated; kinds: the kinds that these are.
+        source_class: `germline` or `somatic`; None where that is not said.
     """
 
     build: str | None
     build_concept: dict[str, Any] | None
-    studied: tuple[Interval, ...] | None
+    bounds: tuple[Interval, ...] | None
     uncalled: tuple[Interval, ...] | None
     specimen: str | None
     changes: tuple[dict[str, Any], ...] = ()
-    called: tuple[Interval, ...] | None = None
+    called: Mapping[Kind | None, tuple[Interval, ...]] = field(default_factory=dict)
+    kinds: frozenset[Kind] = frozenset()
+    source_class: str | None = None
+
+    @property
+    def studied(self) -> tuple[Interval, ...] | None:
+        """The regions studied, else those called, for whichever kind; None where neither is stated."""
+        if self.bounds is not None or not self.called:
+            return self.bounds
+        return tuple(merged([region for regions in self.called.values() for region in regions]))
+
+    def called_for(self, kind: Kind) -> tuple[Interval, ...] | None:
+        """The regions that were called for a kind; None where that is not stated."""
+        return self.called.get(kind, self.called.get(None))
 
 
 @dataclass(frozen=True, slots=True)
 class Study:
-    """A test: a genomic-study, its identifiers, day and analyses."""
+    """A test: a genomic-study, its identifiers, day and analyses.
+
+    `unsaid`: of some analyses it is not said whether they are among what was asked for.
+    """
 
     id: str
     identifiers: tuple[str, ...]
     date: str | None
     analyses: tuple[Analysis, ...] = field(default=())
+    unsaid: bool = False
 
     def is_one_of(self, tests: Iterable[str]) -> bool:
         """Whether one of these identifiers is its."""
@@ -90,7 +122,10 @@ def _date(resource: Mapping[str, Any]) -> str | None:
 
 
 def _regions(
-    files: Iterable[str | None], documents: Mapping[str, Mapping[str, Any]], build: str | None
+    files: Iterable[str | None],
+    documents: Mapping[str, Mapping[str, Any]],
+    build: str | None,
+    name: str | None = None,
 ) -> tuple[Interval, ...] | None:
     """The regions of BED files that are attached to documents; None where there is none that can be read."""
     results: list[Interval] = []
@@ -100,7 +135,7 @@ def _regions(
             data = (content.get("attachment") or {}).get("data") if isinstance(content, dict) else None
             if isinstance(data, str) and build is not None:
                 try:
-                    results += _read_regions(data, build)
+                    results += _read_regions(data, build, name)
                 except (binascii.Error, ValueError):
                     continue
                 known += 1
@@ -110,9 +145,23 @@ def _regions(
 
 
 @lru_cache(maxsize=8)
-def _read_regions(data: str, build: str) -> tuple[Interval, ...]:
-    """The regions of an attached BED file, in order; that of an exome takes a while."""
-    return tuple(read_bed(base64.b64decode(data), build))
+def _read_regions(data: str, build: str, name: str | None) -> tuple[Interval, ...]:
+    """The regions of an attached BED file, or those with a name, in order; that of an exome takes a while."""
+    return tuple(read_bed(base64.b64decode(data), build, name))
+
+
+def _called(
+    files: Sequence[str | None], documents: Mapping[str, Mapping[str, Any]], build: str | None
+) -> dict[Kind | None, tuple[Interval, ...]]:
+    """The regions called, by the kinds that their names are; None of those without such a name."""
+    regions = _regions(files, documents, build)
+    if regions is None:
+        return {}
+    by_kind: dict[Kind | None, tuple[Interval, ...]] = {}
+    for kind in _NAMES:
+        if of_kind := _regions(files, documents, build, kind):
+            by_kind[kind] = of_kind
+    return by_kind or {None: regions}
 
 
 def _analysis(resource: Mapping[str, Any], documents: Mapping[str, Mapping[str, Any]]) -> Analysis:
@@ -148,15 +197,25 @@ def _analysis(resource: Mapping[str, Any], documents: Mapping[str, Mapping[str, 
         for item in _extensions(resource, "genomic-study-analysis-change-type")
         if isinstance(item.get("valueCodeableConcept"), dict)
     )
-    regions = {name: _regions(files, documents, build) for name, files in parts.items()}
+    stated = next(
+        (
+            _CLASSES[code]
+            for item in _extensions(resource, "genomic-study-analysis-genomic-source-class")
+            for _, code, _ in codes_of(item.get("valueCodeableConcept"))
+            if code in _CLASSES
+        ),
+        None,
+    )
     return Analysis(
         build,
         concept if isinstance(concept, dict) else None,
-        regions["called"] if regions["studied"] is None else regions["studied"],
-        regions["uncalled"],
+        _regions(parts["studied"], documents, build),
+        _regions(parts["uncalled"], documents, build),
         specimen,
         changes,
-        regions["called"],
+        _called(parts["called"], documents, build),
+        frozenset(_KINDS[code] for each in changes for _, code, _ in codes_of(each) if code in _KINDS),
+        stated,
     )
 
 
@@ -187,15 +246,17 @@ def read_studies(
     return results
 
 
-def studied(intervals: Sequence[Interval], studies: Iterable[Study]) -> Coverage:
-    """Whether any test looked at a place, given in each build; `unknown` where tests do not say where they looked."""
+def studied(intervals: Sequence[Interval], studies: Iterable[Study], kind: Kind) -> Coverage:
+    """Whether any test looked at a place, given in each build, for a kind of variant; `unknown` where tests do not say
+    where they looked, or what for."""
     best: Coverage = "no"
     silent = True
     unsaid = False
     for study in studies:
+        unsaid = unsaid or study.unsaid
         for analysis in study.analyses or (None,):
             silent = False
-            coverage = _covered(intervals, analysis)
+            coverage = _covered(intervals, analysis, kind)
             if coverage == "yes":
                 return "yes"
             unsaid = unsaid or coverage == "unknown"
@@ -203,9 +264,16 @@ def studied(intervals: Sequence[Interval], studies: Iterable[Study]) -> Coverage
     return "unknown" if silent or unsaid else best
 
 
-def _covered(intervals: Sequence[Interval], analysis: Analysis | None) -> Coverage:
+def _covered(intervals: Sequence[Interval], analysis: Analysis | None, kind: Kind) -> Coverage:
     if analysis is None:
         return "unknown"
+    if analysis.kinds and kind not in analysis.kinds:
+        return "no"
+    coverage = _covered_of_kind(intervals, analysis, kind)
+    return coverage if analysis.kinds or coverage == "no" else "unknown"
+
+
+def _covered_of_kind(intervals: Sequence[Interval], analysis: Analysis, kind: Kind) -> Coverage:
     wanted = next((each for each in intervals if build_of(each.accession)[0] in (analysis.build, None)), None)
     if wanted is None:
         return "unknown"
@@ -214,11 +282,13 @@ def _covered(intervals: Sequence[Interval], analysis: Analysis | None) -> Covera
     unclear = overlapping(around(analysis.uncalled or (), wanted), [wanted])
     if unclear and not list(uncovered(wanted, unclear)):
         return "no"
-    if analysis.studied is None:
+    called = analysis.called_for(kind)
+    stated = [regions for regions in (analysis.bounds, called) if regions is not None]
+    if not stated:
         return "unknown"
-    seen = overlapping(around(analysis.studied, wanted), [wanted])
-    if analysis.called is not None:
-        seen = overlapping(around(analysis.called, wanted), seen)
+    seen = [wanted]
+    for regions in stated:
+        seen = overlapping(around(regions, wanted), seen)
     if not seen:
         return "no"
     gaps = list(uncovered(wanted, seen))

@@ -54,6 +54,12 @@ RECORDS: list[dict[str, Any]] = [
             },
             {"url": GUIDE + "genomic-study-analysis-specimen", **reference("Specimen/s1")},
             {
+                "url": GUIDE + "genomic-study-analysis-change-type",
+                "valueCodeableConcept": {
+                    "coding": [{"system": "http://www.sequenceontology.org", "code": "SO:0001483"}]
+                },
+            },
+            {
                 "url": GUIDE + "genomic-study-analysis-regions",
                 "extension": [
                     {"url": "studied", **reference("DocumentReference/studied")},

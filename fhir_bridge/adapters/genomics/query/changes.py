@@ -65,6 +65,25 @@ class Change:
             return Interval(self.accession, self.start, end)
         return Interval(self.accession, min(low, self.start), max(low + len(text), end))
 
+    @property
+    def _unit(self) -> tuple[bool, int, str | None] | None:
+        """Of what can be moved whether it is a deletion, of how many bases, and of which, where they are said."""
+        if self.length and self.inserted == "":
+            return True, self.length, self.deleted
+        if self.length or self.kind == "inv":
+            return None
+        if self.inserted is None:
+            return False, len(self.context[1]), None
+        return False, len(self.inserted), self.inserted
+
+    def may_be_moved_to(self, other: Change) -> bool:
+        """Whether the other one may be the same, as far as the bases that both say show: moved, they are rotated."""
+        own, its = self._unit, other._unit
+        if own is None or its is None or own[:2] != its[:2]:
+            return False
+        left, right = own[2], its[2]
+        return left is None or right is None or "N" in left + right or right in left + left
+
     @classmethod
     def of(cls, accession: str, start: int, deleted: str, inserted: str) -> Change:
         """One of given bases, without those that stay at both ends."""

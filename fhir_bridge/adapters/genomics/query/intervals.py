@@ -93,13 +93,18 @@ def read_range(text: str) -> Interval:
     return Interval(accession, start, end)
 
 
-def read_bed(content: bytes, build: str) -> list[Interval]:
-    """The regions of a BED (v1.0) on chromosomes of a build; lines that say nothing of one are passed over."""
+def read_bed(content: bytes, build: str, name: str | None = None) -> list[Interval]:
+    """The regions of a BED (v1.0) on chromosomes of a build, or those of a name (the fourth column).
+
+    Lines that say nothing of one are passed over.
+    """
     accessions = BUILDS[build].accessions if build in BUILDS else {}
     results = []
     for line in content.decode("utf-8", "replace").splitlines():
         fields = line.split("\t") if "\t" in line else line.split()
         if len(fields) < 3 or not (fields[1].isdecimal() and fields[2].isdecimal()):
+            continue
+        if name is not None and fields[3:4] != [name]:
             continue
         accession = accessions.get(chromosome(fields[0]) or "", fields[0])
         results.append(Interval(accession, int(fields[1]), int(fields[2])))

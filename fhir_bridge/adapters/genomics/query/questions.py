@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 from fhir_bridge.adapters.genomics.assembly import BUILDS
 from fhir_bridge.adapters.genomics.query.changes import (
@@ -25,6 +26,10 @@ __all__ = ["Questions", "RangeQuestion", "VariantQuestion", "reach"]
 
 _MARGIN = 1_000
 """Bases around a range where lines of kept files are looked at."""
+_MOVED = 300
+"""Bases over which a deletion or insertion may be moved where no reference sequence says how far."""
+_LONG = 50
+"""Bases from which on a variant is called structural (as of dbVar)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +110,12 @@ class VariantQuestion:
         }
 
     @property
+    def kind(self) -> Literal["small", "structural"]:
+        """What a test has to look for to find it: programs for small variants do not find long ones."""
+        longest = max((max(each.length, len(each.inserted or "")) for each in self.changes), default=0)
+        return "structural" if longest >= _LONG else "small"
+
+    @property
     def places(self) -> tuple[Interval, ...]:
         """Where the ways to write it lie, in each build."""
         return tuple(place for place, _ in self._reaches.values())
@@ -118,6 +129,24 @@ class VariantQuestion:
     def provable(self) -> bool:
         """Whether all ways to write it are known."""
         return bool(self.changes) and not self.unsettled
+
+    @property
+    def surroundings(self) -> tuple[Interval, ...]:
+        """Where a file may write it in ways that only a reference sequence shows."""
+        return tuple(
+            Interval(each.accession, max(0, each.start - _MOVED), each.end + _MOVED)
+            for each in (change.interval for change in self.unsettled)
+        )
+
+    def may_be(self, variant: ObservedVariant) -> bool:
+        """Whether an Observation may state it in a way that only a reference sequence shows."""
+        return any(
+            each.accession == stated.accession
+            and -_MOVED <= each.start - stated.start <= _MOVED
+            and each.may_be_moved_to(stated)
+            for each in self.unsettled
+            for stated in variant.spellings
+        )
 
     def is_in(self, variant: ObservedVariant) -> bool:
         """Whether an Observation states it."""
