@@ -72,6 +72,7 @@ PUBLIC_MODULES = (
     "instances",
     "load_fhir",
     "ndjson",
+    "merged_numbers",
     "numbered_orders",
     "part_sink",
     "read_fhir",

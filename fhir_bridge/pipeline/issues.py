@@ -128,6 +128,13 @@ CODES = declare(
         "not-found",
     ),
     IssueCode(
+        "FB-RUN-053",
+        "warning",
+        "A merge names a number that another patient has, too, who is not merged",
+        "Link the other patient to the one that goes on, if they are one; else correct the number at its sender.",
+        "business-rule",
+    ),
+    IssueCode(
         "FB-RUN-050",
         "error",
         "A file can't be kept: neither its reports nor that it was studied are stored, and older files count as before",

@@ -18,6 +18,7 @@ from fhir_bridge.pipeline.sources import expand
 from fhir_bridge.plugins import adapters
 
 if TYPE_CHECKING:
+    from fhir_bridge.fhir.issues import Issue
     from fhir_bridge.pipeline.inbox import Waiting
     from fhir_bridge.pipeline.numbered_orders import JoinedOrders
     from fhir_bridge.pipeline.study_orders import Joined
@@ -45,6 +46,7 @@ def load_sources(
     import asyncio
 
     from fhir_bridge.pipeline.inbox import read_waiting  # only what stores needs a database driver
+    from fhir_bridge.pipeline.merged_numbers import report_merges_since
     from fhir_bridge.pipeline.numbered_orders import join_orders_since
     from fhir_bridge.pipeline.study_orders import join_since
     from fhir_bridge.storage import Store
@@ -59,6 +61,8 @@ def load_sources(
             _replay(request, url, result, runner.run(read_waiting(store, request.site)))
             if result.account.resources.keys() & set(CHANGING_TYPES):
                 _report_orders(result, runner.run(join_orders_since(store)))
+            if result.account.resources.get("Patient"):
+                _report_issues(result, runner.run(report_merges_since(store)))
             if result.account.resources.keys() & set(JOINED_TYPES):
                 _report_joined(result, runner.run(join_since(store)))
             if dangling := runner.run(store.dangling()):
@@ -104,11 +108,16 @@ def _report_joined(result: RunResult, joined: Joined) -> None:
 
 def _report_orders(result: RunResult, orders: JoinedOrders) -> None:
     """What names an order by its number, and its order."""
-    result.account.count_issues(orders.issues)
-    if orders.issues:
-        result.report["issues"] = result.account.report(seconds=0)["issues"]
+    _report_issues(result, orders.issues)
     if orders.joined:
         result.report["joined_orders"] = orders.joined
+
+
+def _report_issues(result: RunResult, issues: Sequence[Issue]) -> None:
+    """What was seen in the store, beside what was read."""
+    result.account.count_issues(issues)
+    if issues:
+        result.report["issues"] = result.account.report(seconds=0)["issues"]
 
 
 def check_syntax(

@@ -29,7 +29,11 @@ from fhir_bridge.server.leasing import pause
 from fhir_bridge.server.rest import hooks
 from fhir_bridge.server.settings import Settings
 from fhir_bridge.server.smart.keys import SigningKey
-from fhir_bridge.server.study_orders import numbered_orders_consumer, study_orders_consumer
+from fhir_bridge.server.study_orders import (
+    merged_numbers_consumer,
+    numbered_orders_consumer,
+    study_orders_consumer,
+)
 from fhir_bridge.server.subscriptions.channels import RestHook
 from fhir_bridge.server.subscriptions.matching import subscription_consumer
 from fhir_bridge.server.subscriptions.notifying import Notifier, notify
@@ -106,6 +110,7 @@ async def _work(settings: Settings) -> None:
             inbox_consumer(url, settings.site),
             study_orders_consumer(),
             numbered_orders_consumer(),
+            merged_numbers_consumer(),
             subscription_consumer(owners),
             *prediction_triggers(site),
             *map(forwarder, targets),

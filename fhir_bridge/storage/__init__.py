@@ -100,6 +100,7 @@ PUBLIC_MODULES = (
     "location",
     "migration",
     "model_versions",
+    "merged_numbers",
     "numbered_orders",
     "origins",
     "outbox",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import psycopg
+
 from tests.e2e.test_hl7v2_events import Store, each_order, message, pid, store
 
 __all__ = ["store"]
@@ -57,3 +59,35 @@ def test_a_number_that_a_result_knows_stays_through_a_merge(store: Store) -> Non
         (False, {"1": "old", "9": None}),
         (True, {"2": None, "8": None, "L5": None}),
     ]
+
+
+def test_a_merge_by_a_further_number_of_a_record_is_reported_until_it_is_made(store: Store) -> None:
+    by_further = message("ADT^A40^ADT_A39", "3", "20260302090000", pid("2"), "MRG|9^^^NHS^NH")
+    by_first = message("ADT^A40^ADT_A39", "4", "20260303090000", pid("2"), "MRG|1^^^KIS^PI")
+    store.load(OLD, HEIR, by_further, by_further)
+    (issue,) = store.issues("FB-RUN-053")
+    end = store.end()["Patient"]
+    merged = next(each for each in end if each.get("link") and each["link"][0]["type"] == "replaced-by")
+    other = next(each for each in end if {"1", "9"} <= {item["value"] for item in each["identifier"]})
+    assert f"Patient/{merged['id']} " in issue
+    assert f"Patient/{other['id']} " in issue
+    assert other.get("active", True)
+    assert len(entries(store)) == 1
+    store.load(by_first)
+    assert entries(store) == []
+
+
+def test_such_a_merge_is_reported_when_the_record_comes_later_and_not_of_other_patients(store: Store) -> None:
+    by_further = message("ADT^A40^ADT_A39", "3", "20260302090000", pid("2"), "MRG|9^^^NHS^NH")
+    store.load(by_further, HEIR, MERGE)
+    assert store.issues("FB-RUN-053") == []
+    store.load(message("ADT^A04", "5", "20260304080000", pid("5", more="~9^^^NHS^NH")))
+    assert len(store.issues("FB-RUN-053")) == 1
+
+
+def entries(store: Store) -> list[str]:
+    with psycopg.connect(store.url) as connection:
+        rows = connection.execute(
+            "SELECT locator FROM inbox WHERE code = 'FB-RUN-053' AND state = 'open'"
+        ).fetchall()
+    return [row[0] for row in rows]
