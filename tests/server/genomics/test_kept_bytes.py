@@ -133,7 +133,8 @@ def test_a_file_that_cannot_be_read_never_says_that_something_is_absent(
     served: Http, load: Any, folder: Path
 ) -> None:
     before = set((folder / "blobs").rglob("*"))
-    load("Q6", ("60000 . A G 50 PASS .",), "--set", f"studied_bed={folder / 'studied.bed'}")
+    kinds = ("--set", "studied_kinds=small,structural")
+    load("Q6", ("60000 . A G 50 PASS .",), "--set", f"studied_bed={folder / 'studied.bed'}", *kinds)
     for operation, parameters in ASKED.items():
         parts, _ = ask(served, "Q6", operation, **parameters)
         assert parts[1:3] == [
