@@ -109,6 +109,7 @@ PUBLIC_MODULES = (
     "attachments",
     "bundles",
     "canonical",
+    "characters",
     "consent",
     "datatypes",
     "definitions",

@@ -481,7 +481,7 @@ _CODES = declare(
     IssueCode(
         "FB-HL7-025",
         "warning",
-        "Zero bytes within the message were left out",
+        "Characters that no text of FHIR holds were left out (control characters, as bytes or in escapes)",
         "Ask its sender: what was in their place is lost.",
         "structure",
     ),

@@ -328,7 +328,7 @@ CODES = declare(
     ),
     IssueCode(
         "FB-FHIR-073",
-        "warning",
+        "error",
         "text with control characters",
         "remove the characters: XML can't carry them",
         "value",

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
+from fhir_bridge.fhir.characters import NO_TEXT
+
 __all__ = ["expected", "has_control_characters", "is_blank", "primitive_check"]
 
 _ZONE = r"(Z|[+-]((0\d|1[0-3]):[0-5]\d|14:00))"
@@ -47,9 +49,8 @@ _INTEGERS = {
     "positiveInt": (1, 2**31 - 1, "a whole number from 1"),
 }
 
-_CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff]")
-"""Control characters, and halves of surrogate pairs, which no UTF-8 can carry."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
+"""Halves of surrogate pairs, which no UTF-8 can carry."""
 _BASE64 = re.compile(r"[0-9A-Za-z+/]*={0,2}")
 _SPACE = re.compile(r"\s+")
 MAX_TEXT = 1_048_576
@@ -123,35 +124,33 @@ def _formatted(name: str) -> Callable[[Any], bool]:
     return check
 
 
+def _is_legible(text: str) -> bool:
+    return NO_TEXT.search(text) is None and _SURROGATE.search(text) is None
+
+
 def _text(value: Any) -> bool:
     # isprintable() is one fast test that most texts pass; only others are searched for control characters.
     return isinstance(value, str) and (
         (value != "" and value.isprintable() and not value.isspace() and len(value) <= MAX_TEXT)
-        or (not value.isspace() and 0 < len(value) <= MAX_TEXT and _CONTROL.search(value) is None)
+        or (not value.isspace() and 0 < len(value) <= MAX_TEXT and _is_legible(value))
     )
 
 
 def is_blank(value: object, name: str) -> bool:
     """Whether a text is white space alone: R4 advises against it and does not forbid it (datatypes.html#string)."""
     return (
-        name in ("string", "markdown")
-        and isinstance(value, str)
-        and value.isspace()
-        and _CONTROL.search(value) is None
+        name in ("string", "markdown") and isinstance(value, str) and value.isspace() and _is_legible(value)
     )
 
 
 def has_control_characters(value: object, name: str) -> bool:
-    """Whether a string's only fault is control characters: R4 says it SHOULD have none (datatypes.html#string).
-
-    Of markdown R4 says SHALL NOT, in the notes on that type.
-    """
+    """Whether a string's only fault is control characters, which no text of FHIR holds (R4 datatypes.html#string)."""
     return (
         name == "string"
         and isinstance(value, str)
         and len(value) <= MAX_TEXT
         and _SURROGATE.search(value) is None
-        and _CONTROL.search(value) is not None
+        and NO_TEXT.search(value) is not None
     )
 
 

@@ -9,6 +9,7 @@ from functools import lru_cache
 from typing import Any
 
 from fhir_bridge.fhir import xml
+from fhir_bridge.fhir.characters import NO_TEXT
 from fhir_bridge.fhir.issues import Issue
 from fhir_bridge.fhir.serialization import JsonError, dumps, loads_exact
 from fhir_bridge.server.forms import FORM_BYTES, FormError, read_limited
@@ -236,8 +237,6 @@ def _suspicious(body: bytes) -> bool:
 
 
 _ESCAPES = (b"\\u", b"\\b", b"\\f", "\ufffe".encode(), "\uffff".encode())
-_NO_TEXT = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff]")
-"""Control characters but tab and line ends (R4 datatypes.html#string), and what no XML can hold."""
 _ALIKE = bytes.maketrans(b"123456789E+", b"000000000e-")
 _LARGE_NUMBERS = (b"0" * 50, b"0e000", b"0e-000")
 
@@ -265,7 +264,7 @@ def _bounded(value: dict[str, Any] | list[Any]) -> None:
 
 
 def _check_text(text: str) -> None:
-    if (match := _NO_TEXT.search(text)) is not None:
+    if (match := NO_TEXT.search(text)) is not None:
         raise refuse(
             400, "FB-REST-001", f"a string holds the character U+{ord(match.group()):04X}, which is no text"
         )

@@ -160,6 +160,30 @@ def test_zero_bytes_within_a_message_are_reported_and_at_its_end_are_not() -> No
     assert not codes(read_message(plain + b"\0\0\r\0", "m"))
 
 
+@pytest.mark.parametrize(
+    ("sent", "read_as", "said"),
+    [
+        ("A\x01B\x1bC", "ABC", "1 of U+0001, 1 of U+001B"),
+        ("A\ufffeB", "AB", "1 of U+FFFE"),
+        (r"A\X00\B", "AB", "1 of U+0000"),
+        (r"A\X41011B\B", "AAB", "1 of U+0001, 1 of U+001B"),
+        (r"A\X0D0A\B\X09\C", "A\nB\tC", ""),
+        (r"A\T\B\X41\\X42\C", "A&BABC", ""),
+    ],
+)
+def test_characters_that_no_text_holds_are_left_out_and_reported(sent: str, read_as: str, said: str) -> None:
+    message = read_message(NAMED.format("UNICODE UTF-8").replace("Müller", sent).encode(), "m")
+    assert str(message.segments[-1].part(5, 1)) == read_as
+    assert [issue.message.rpartition(": ")[2] for issue in message.issues] == ([said] if said else [])
+
+
+def test_a_control_character_may_be_a_delimiter() -> None:
+    text = NAMED.format("").replace("^", "\x04")
+    message = read_message(text.encode(), "m")
+    assert not codes(message)
+    assert message.segments[-1].part(5, 2) is not None
+
+
 @pytest.mark.parametrize("sent", ["99991231235959+0000", "00010101000000+0000", "99991231235959-1200"])
 def test_offset_of_a_message_at_the_end_of_the_calendar_is_its_own(sent: str) -> None:
     raw = NAMED.format("").replace("|20260101|", f"|{sent}|").encode()

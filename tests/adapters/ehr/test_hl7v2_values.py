@@ -171,3 +171,23 @@ def test_a_birth_after_the_message_is_reported(born: str, flagged: bool, message
     (issue,) = [each for each in converted.issues if each.code == "FB-HL7-030"] or [None]
     assert (issue is not None) == flagged
     assert issue is None or born not in issue.message
+
+
+@pytest.mark.parametrize(
+    ("source", "primary"), [("", None), ("00^New record^NIP001", True), ("01^Historical^NIP001", False)]
+)
+def test_who_recorded_a_vaccination_is_not_made_up(
+    source: str, primary: bool | None, message: Message
+) -> None:
+    rxa = f"RXA|0|1|20260301||08^Hep B^CVX|0.5|mL^^UCUM||{source}"
+    header = MSH.format(time="20260301120000+0100", kind="VXU^V04")
+    (given,) = message(header, PID, "ORC|RE||V1^E", rxa).of("Immunization")
+    assert given.get("primarySource") is primary
+
+
+def test_a_guarantor_and_a_contact_have_their_whole_names(message: Message) -> None:
+    guarantor = "GT1|1|G1|SMITHSON^WALTER^Q|SPOUSE^NAME"
+    kin = "NK1|1|JONES^BARBARA^K|SPO" + "|" * 8 + "Clerk"
+    details = message(adt("A04"), PID, kin, guarantor).of("Observation")
+    shown = {focus["display"] for each in details for focus in each.get("focus", ())}
+    assert shown == {"WALTER Q SMITHSON", "BARBARA K JONES"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, tzinfo
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Final, NamedTuple
 
 from fhir_bridge.adapters.ehr.dtm import timestamp
 from fhir_bridge.adapters.ehr.hl7v2.charsets import UnknownCharset, decode, is_wide, seems_utf8
+from fhir_bridge.adapters.ehr.hl7v2.delimiters import illegible, unreadable_escapes
 from fhir_bridge.adapters.ehr.hl7v2.events import left_undone, misplaced_specimens
 from fhir_bridge.adapters.ehr.hl7v2.fields import Field, Segment
 from fhir_bridge.adapters.ehr.hl7v2.framing import Framed, messages
@@ -234,7 +236,9 @@ def read_message(
         )
         return _refused(locator, new_issue("FB-HL7-003", text, locator), raw)
     try:
-        segments, joined = parse_segments(text.replace("\x00", "").lstrip("\ufeff"), charset)
+        left_out = illegible(text)
+        plain = text.translate(dict.fromkeys(map(ord, left_out))) if left_out else text
+        segments, joined = parse_segments(plain.lstrip("\ufeff"), charset)
     except ValueError as error:
         return _refused(locator, new_issue("FB-HL7-002", f"MSH can't be read: {error}", locator), raw)
     issues: list[Issue] = []
@@ -245,9 +249,9 @@ def read_message(
     if seems_utf8(raw, charset) and not options.get("encoding") and not assumed:
         text = f"MSH-18 states {stated}, and the bytes are those of UTF-8: they were read as stated"
         issues.append(new_issue("FB-HL7-024", text, locator))
-    if zeros := raw.strip(b"\r\n\x00\x1a \t").count(0):
+    if lost := _left_out(text, left_out, segments):
         issues.append(
-            new_issue("FB-HL7-025", f"zero bytes within the message were left out: {zeros}", locator)
+            new_issue("FB-HL7-025", f"characters that no text holds were left out: {lost}", locator)
         )
     if joined:
         issues.append(
@@ -291,6 +295,18 @@ def read_message(
             if segment.name == "PID" and not _has_identifier(segment)
         )
     return message
+
+
+def _left_out(text: str, left_out: str, segments: Sequence[Segment]) -> str:
+    """Which characters within a message no text of FHIR holds, and how many; those around it are of transport."""
+    inner = text.strip(_AROUND) if left_out else ""
+    counts = Counter({character: inner.count(character) for character in left_out})
+    for segment in segments:
+        counts.update(unreadable_escapes(segment.line, segment.delimiters))
+    return ", ".join(f"{n} of U+{ord(character):04X}" for character, n in sorted(counts.items()) if n)
+
+
+_AROUND: Final = "\r\n\x00\x0b\x1a\x1c \t"
 
 
 def _misframed(segments: Sequence[Segment], locator: str) -> Issue | None:

@@ -6,7 +6,9 @@ import re
 from functools import lru_cache
 from typing import NamedTuple
 
-__all__ = ["STANDARD", "UNDECLARED", "Delimiters", "escape", "unescape"]
+from fhir_bridge.fhir.characters import NO_TEXT
+
+__all__ = ["STANDARD", "UNDECLARED", "Delimiters", "escape", "illegible", "unescape", "unreadable_escapes"]
 
 UNDECLARED = "\x00"
 """Stands for a delimiter that MSH-2 leaves out: a character that no decoded message holds."""
@@ -46,6 +48,30 @@ class Delimiters(NamedTuple):
 
 
 STANDARD = Delimiters()
+
+
+def illegible(message: str) -> str:
+    """The characters of a message that no text of FHIR holds, each once; its delimiters are none of them."""
+    held = set(NO_TEXT.findall(message))
+    if not held:
+        return ""
+    begin = message.find("MSH") + 3
+    return "".join(sorted(held - (set(message[begin : begin + 5]) - {UNDECLARED})))
+
+
+def unreadable_escapes(text: str, delimiters: Delimiters) -> list[str]:
+    r"""The characters that escapes `\Xdd…\` give and no text of FHIR holds."""
+    if f"{delimiters.escape}X" not in text:
+        return []
+    bodies = _hexadecimals(delimiters.escape).findall(text)
+    decoded = (_decoded(body, delimiters.charset) for body in bodies)
+    return [character for each in decoded if each for character in NO_TEXT.findall(each)]
+
+
+@lru_cache(maxsize=64)
+def _hexadecimals(mark: str) -> re.Pattern[str]:
+    mark = re.escape(mark)
+    return re.compile(f"{mark}X([0-9A-Fa-f ]+)(?={mark})")
 
 
 @lru_cache(maxsize=64)
@@ -100,12 +126,16 @@ def _resolve(body: str, delimiters: Delimiters) -> str | None:
     return None
 
 
-def _hexadecimal(digits: str, charset: str) -> str | None:
+def _decoded(digits: str, charset: str) -> str | None:
     try:
-        text = bytes.fromhex(digits).decode(charset)
+        return bytes.fromhex(digits).decode(charset)
     except (ValueError, UnicodeDecodeError):
         return None
-    return text.replace("\r\n", "\n").replace("\r", "\n").replace(UNDECLARED, "") if text else None
+
+
+def _hexadecimal(digits: str, charset: str) -> str | None:
+    text = _decoded(digits, charset)
+    return NO_TEXT.sub("", text.replace("\r\n", "\n").replace("\r", "\n")) if text else None
 
 
 def _formatting(command: str, argument: str) -> str | None:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from fhir_bridge.adapters.ehr.hl7v2.composites import DELETED
-from fhir_bridge.adapters.ehr.hl7v2.delimiters import unescape
+from fhir_bridge.adapters.ehr.hl7v2.delimiters import illegible, unescape
 from fhir_bridge.adapters.ehr.hl7v2.fields import Segment
 from fhir_bridge.adapters.ehr.hl7v2.places import Place
 from fhir_bridge.mapping import Passage, Span
@@ -72,7 +72,8 @@ class SourceBytes:
             for character in text:
                 offsets.append(offsets[-1] + len(character.encode(self._wide, "surrogatepass")))
         self._text, self._offsets = text, offsets
-        kept = [position for position, character in enumerate(text) if character != "\x00"]
+        left_out = illegible(text)
+        kept = [position for position, character in enumerate(text) if character not in left_out]
         while kept and text[kept[0]] == "\ufeff":
             del kept[0]
         plain = "".join(text[position] for position in kept)
