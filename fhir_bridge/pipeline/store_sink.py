@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import cast
 from urllib.parse import quote
 
 from fhir_bridge.fhir.access import EVERYTHING
 from fhir_bridge.fhir.serialization import loads
+from fhir_bridge.mapping import Output
 from fhir_bridge.pipeline.account import Account
 from fhir_bridge.pipeline.composing import Composer, store_composite
 from fhir_bridge.pipeline.converted import ConvertedRecord
@@ -240,19 +243,39 @@ class StoreSink:
 
 
 async def _differing(store: Store, record: ConvertedRecord, sexes: Mapping[str, str]) -> frozenset[str]:
-    """The parts whose Patient has another gender than their calls show; one that is new has none."""
+    """The parts whose Patient has another gender than their calls show; one that is new has none.
+
+    The Patient may be stored under another id, as one that came as FHIR is: all that have one of its
+    identifiers are asked.
+    """
     results = set()
     for output in record.outputs:
         if output.type != "Patient" or output.part not in sexes:
             continue
-        try:
-            stored = await store.read("Patient", output.id, EVERYTHING)
-        except (NotFound, Gone):
-            continue
-        gender = loads(stored.bytes).get("gender")
-        if gender in ("female", "male") and gender != sexes[output.part]:
+        other = {"female": "male", "male": "female"}.get(sexes[output.part])
+        if other is not None and other in await _genders(store, output):
             results.add(output.part)
     return frozenset(results)
+
+
+async def _genders(store: Store, patient: Output) -> set[str]:
+    """The genders of what is stored of a Patient, under its id and under its identifiers."""
+    contents = []
+    with suppress(NotFound, Gone):
+        contents.append((await store.read("Patient", patient.id, EVERYTHING)).bytes)
+    named = patient.read().get("identifier") or ()
+    pairs = [(each["system"], each["value"]) for each in named if each.get("system") and each.get("value")]
+    texts = ["|".join(re.sub(r"([\\,$|])", r"\\\1", part) for part in pair) for pair in pairs]
+    cursor: str | None = None
+    while texts:
+        page = await store.search(
+            "Patient", [("identifier", ",".join(texts))], EVERYTHING, count=200, cursor=cursor
+        )
+        contents += [entry.bytes for entry in page.entries]
+        cursor = page.next
+        if cursor is None:
+            break
+    return {loads(content).get("gender") for content in contents}
 
 
 async def opened(url: str, run: SinkRun, *, migrate: bool = True) -> Store:

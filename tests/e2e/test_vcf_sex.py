@@ -79,3 +79,37 @@ def test_a_sample_of_another_sex_is_held_with_a_report(
     code, report = load(tmp_path / "b.vcf", "--adapter", "vcf", "--set", "check_sex=false")
     assert code == 0
     assert subjects() == {"111": 30, "222": 26}
+
+
+def test_a_patient_who_came_as_fhir_is_compared_by_identifier(
+    tmp_path: Path, fresh_database_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FHIR_BRIDGE_DATABASE_URL", fresh_database_url)
+    site, report, system = tmp_path / "site.yaml", tmp_path / "report.json", "urn:oid:2.999.1"
+    site.write_text("demo_key: true\nidentity: {crosswalk: crosswalk.csv}\n")
+    (tmp_path / "crosswalk.csv").write_text(f"sample;system;value\nMAN;{system};11,1\nWOMAN;{system};222\n")
+    people = [("m1", "11,1", "male"), ("m2", "11,1", "female"), ("w", "222", "female"), ("x", "333", "male")]
+    (tmp_path / "people.ndjson").write_text(
+        "".join(
+            json.dumps(
+                {
+                    "resourceType": "Patient",
+                    "id": identity,
+                    "identifier": [{"system": system, "value": value}],
+                    "gender": gender,
+                }
+            )
+            + "\n"
+            for identity, value, gender in people
+        )
+    )
+    assert run_command("load", tmp_path / "people.ndjson", "--site", site).returncode == 0
+    path = vcf(tmp_path / "b.vcf", "20260201", sexes=True)
+    done = run_command("load", path, "--adapter", "vcf", "--site", site, "--report", report)
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    man, woman = json.loads(report.read_text())["calls"]
+    assert (man["written"], man["withheld"]) == (0, {"FB-RUN-013": 30})
+    assert (woman["written"], woman["withheld"]) == (26, {})
+    kept = [name for name in stored(fresh_database_url, versions=False) if name.startswith("Patient/")]
+    assert len(kept) == len(people) + 1  # the woman's own of the file; none of the man's

@@ -98,7 +98,9 @@ class HeaderParser:
         """
         self._line += 1
         if self._line == 1:
-            text = text.removeprefix("\ufeff")
+            if text.startswith("\ufeff"):
+                text = text[1:]
+                self._departs("the file begins with a byte order mark (§1)")
             key, _, value = text.partition("=")
             if key != "##fileformat" and self._version and text.startswith("#"):
                 self.header.version = self._version

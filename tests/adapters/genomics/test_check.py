@@ -129,6 +129,13 @@ def test_a_header_line_that_departs_from_the_specification_is_an_error_with_its_
     assert "VCF 4.3 §1.4" in report["issues"][0]["message"]
 
 
+def test_a_byte_order_mark_is_an_error_of_the_first_line(checked, tmp_path):
+    assert checked(GOOD, header=("\ufeff##fileformat=VCFv4.3",)) == (1, ["FB-VCF-083"])
+    _, report = check(tmp_path / "a.vcf")
+    assert report["issues"][0]["source"] == "a.vcf:1"
+    assert "byte order mark" in report["issues"][0]["message"]
+
+
 def test_rules_are_those_of_the_version_of_the_file(checked):
     old = ("##fileformat=VCFv4.2",)
     ad = '##FORMAT=<ID=AD,Number=.,Type=Integer,Description="x">'
