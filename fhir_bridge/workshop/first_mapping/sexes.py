@@ -15,7 +15,9 @@ _WORDS: Final = {
     "other": "o other d divers x autre otro altro anders annat annet andet outro",
     "unknown": "u unknown unbekannt i unk inconnu desconocido indeterminado sconosciuto",
 }
-_MEANING: Final = {word: code for code, words in _WORDS.items() for word in words.split()}
+_MEANING: Final = {word: code for code, words in _WORDS.items() for word in words.split()} | dict.fromkeys(
+    ("not known", "not specified", "not stated", "indeterminate", "unspecified"), "unknown"
+)
 _SETS: Final = (
     (frozenset("hm"), {"h": "male", "m": "female"}, "hombre and mujer"),
     (frozenset("vh"), {"v": "male", "h": "female"}, "varón and hembra"),

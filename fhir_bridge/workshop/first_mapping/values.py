@@ -46,7 +46,10 @@ class DateForm:
 _ISO: Final = re.compile(
     r"\d{4}-\d\d-\d\d(?P<time>[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(?P<zone> ?(Z|[+-]\d\d:?\d\d))?)?\Z"
 )
-_COMPACT: Final = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?P<time>\d{4}(\d\d)?)?\Z")
+_COMPACT: Final = re.compile(r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?P<time>T?\d{4}(\d\d)?)?\Z")
+_COMPACT_CLOCK: Final = re.compile(
+    r"(19|20)\d\d(0[1-9]|1[0-2])(0[1-9]|[12]\d|3[01])(?P<mark>[ T])([01]\d|2[0-3]):[0-5]\d(?P<sec>:[0-5]\d)?\Z"
+)
 _COMPACT_DAY_FIRST: Final = re.compile(r"(0[1-9]|[12]\d|3[01])(0[1-9]|1[0-2])(19|20)\d\d\Z")
 _PARTED: Final = re.compile(
     r"(?P<a>\d{1,2})(?P<s>[./-])(?P<b>\d{1,2})(?P=s)(?P<y>\d{4}|\d\d)"
@@ -75,7 +78,12 @@ def date_form(values: Sequence[str], *, day_first: bool | None, named: bool) -> 
         timed = any(match["time"] for match in matches)
         zoned = timed and all(match["zone"] for match in matches if match["time"])
         return DateForm("", timed, zoned, "ISO 8601")
-    if named and share(values, _COMPACT.match) >= 0.95:
+    if share(values, _COMPACT_CLOCK.match) >= 0.95:
+        first = next(match for match in map(_COMPACT_CLOCK.match, values) if match)
+        mark = "'T'" if first["mark"] == "T" else " "
+        form = f"yyyyMMdd{mark}HH:mm{':ss' if first['sec'] else ''}"
+        return DateForm(form, True, False, f"digits of year, month, day, and a time: {form}")
+    if (named or share(values, lambda value: "T" in value) == 1.0) and share(values, _COMPACT.match) >= 0.95:
         timed = any(match["time"] for match in map(_COMPACT.match, values) if match)
         return DateForm("", timed, False, "digits of year, month, day")
     if named and share(values, _COMPACT_DAY_FIRST.match) >= 0.95:

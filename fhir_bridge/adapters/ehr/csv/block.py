@@ -46,9 +46,12 @@ class RowBlock:
         return ()
 
     def count_outputs(self, outputs: Sequence[Any], issues: Sequence[IssueLike]) -> None:  # noqa: ARG002
-        """Count the cells that none of the rules applied to each row represents."""
+        """Count the cells that none of the rules applied to each row represents: several may be applied to one."""
+        applied: dict[int, list[Applied]] = {id(row): [] for row in self.block}
         for application in self.applied:
-            application[1].unread((application,))
+            applied[id(application[1])].append(application)
+        for row in self.block:
+            row.unread(applied[id(row)])
 
     def part_accounts(self) -> tuple[()]:
         """Rows have no parts."""
