@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
+
+from fhir_bridge.adapters.genomics.values import unescaped
 
 __all__ = ["CLASSES", "CLASS_KEYS", "CRITERIA_KEYS", "NONE", "Acmg", "read_acmg"]
 
@@ -61,8 +62,10 @@ NONE = Acmg()
 
 def read_acmg(significance: str | None, criteria: str | None) -> Acmg:
     """The class and criteria of one allele from their texts."""
-    words = None if significance in (None, "", ".") else unquote(str(significance)).replace("_", " ").strip()
-    parts = [part for part in _BETWEEN.split(unquote(criteria or "")) if part not in ("", ".")]
+    words = (
+        None if significance in (None, "", ".") else unescaped(str(significance)).replace("_", " ").strip()
+    )
+    parts = [part for part in _BETWEEN.split(unescaped(criteria or "")) if part not in ("", ".")]
     met = [part for part in parts if _CRITERION.fullmatch(part)]
     others = [part for part in parts if not _CRITERION.fullmatch(part)]
     return Acmg(

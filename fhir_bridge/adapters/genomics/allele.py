@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from decimal import Decimal
 from functools import partial
-from urllib.parse import unquote
 
 from fhir_bridge.adapters.genomics import acmg, annotation, clinvar
 from fhir_bridge.adapters.genomics.allele_filters import STATUS
@@ -21,7 +20,7 @@ from fhir_bridge.adapters.genomics.pedigree import inheritance
 from fhir_bridge.adapters.genomics.structural import Repeat, Structure, read_repeats, read_structure
 from fhir_bridge.adapters.genomics.term import Term
 from fhir_bridge.adapters.genomics.usage import FRACTIONS
-from fhir_bridge.adapters.genomics.values import Value
+from fhir_bridge.adapters.genomics.values import Value, unescaped
 from fhir_bridge.fhir.datatypes import Code
 
 __all__ = ["POPULATIONS", "Allele", "Effect", "is_dbsnp"]
@@ -512,7 +511,7 @@ class Allele:
     def _genes_of_line(self) -> list[Term]:
         """The genes of dbSNP's and ClinVar's GENEINFO, `MYH7:4625|MHRT:100`."""
         listed = self.line.text("GENEINFO") or ""
-        symbols = (unquote(each.partition(":")[0]) for each in listed.split("|"))
+        symbols = (unescaped(each.partition(":")[0]) for each in listed.split("|"))
         return [gene(symbol) for symbol in dict.fromkeys(symbols) if symbol and symbol != "."]
 
     @shared

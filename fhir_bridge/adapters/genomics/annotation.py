@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from fhir_bridge.adapters.genomics.annotated_alleles import Alleles, changes, is_plainly_for, of_allele
 from fhir_bridge.adapters.genomics.genes import gene
@@ -20,7 +19,7 @@ from fhir_bridge.adapters.genomics.header import Header
 from fhir_bridge.adapters.genomics.hgvs_names import coding_name, protein_name
 from fhir_bridge.adapters.genomics.sequence_ontology import consequence_term
 from fhir_bridge.adapters.genomics.term import Term
-from fhir_bridge.adapters.genomics.values import decimal
+from fhir_bridge.adapters.genomics.values import decimal, unescaped
 
 __all__ = [
     "CONSEQUENCES",
@@ -220,7 +219,7 @@ class ConsequenceFormat:
             # Between genes there is no gene and no transcript: what is there names the neighbours.
             return Consequence(terms=coded, impact=impact, frequencies=self._frequencies(entry))
         feature = entry.get("feature") or ""
-        coding, protein = unquote(entry.get("hgvs_c") or ""), unquote(entry.get("hgvs_p") or "")
+        coding, protein = unescaped(entry.get("hgvs_c") or ""), unescaped(entry.get("hgvs_p") or "")
         if coding and ":" not in coding and feature:
             coding = f"{feature}:{coding}"
         name = coding.partition(":")[0] if ":" in coding else feature

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import unquote
 
 from fhir_bridge.adapters.genomics.term import Term
+from fhir_bridge.adapters.genomics.values import unescaped
 
 __all__ = ["CLINVAR_KEYS", "NONE", "REPORTABLE", "ClinVar", "read_clinvar", "unclear"]
 
@@ -120,7 +120,7 @@ NONE = ClinVar()
 
 
 def _plain(text: str) -> str:
-    return unquote(text).replace("_", " ").strip() if "%" in text else text.replace("_", " ").strip()
+    return unescaped(text).replace("_", " ").strip()
 
 
 def read_clinvar(

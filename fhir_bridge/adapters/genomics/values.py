@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal, InvalidOperation
 from urllib.parse import unquote
 
 from fhir_bridge.adapters.genomics.definition import Definition
 
-__all__ = ["Value", "decimal", "item", "typed", "whole"]
+__all__ = ["Value", "decimal", "item", "typed", "unescaped", "whole"]
 
 _INFINITE = Decimal(2) ** 128
 Value = str | int | Decimal | bool | None
@@ -32,7 +33,7 @@ def whole(text: str) -> int | None:
 
 
 def typed(text: str, kind: str) -> Value:
-    """One value; None where it is missing or not of its type. Percent-encoding of text is resolved (VCF 4.3 §1.2)."""
+    """One value; None where it is missing or not of its type. Text is `unescaped`."""
     if text in (".", ""):
         return None
     if kind == "Integer":
@@ -40,7 +41,17 @@ def typed(text: str, kind: str) -> Value:
         return number if number is not None and -(2**31) + 8 <= number < 2**31 else None
     if kind == "Float":
         return decimal(text)
-    return unquote(text) if "%" in text else text
+    return unescaped(text)
+
+
+_HEXADECIMAL = re.compile(r"\\x([0-9A-Fa-f]{2})")
+
+
+def unescaped(text: str) -> str:
+    """Text without percent-encoding (VCF 4.3 §1.2), and without the `\\x2c` of ANNOVAR."""
+    if "%" in text:
+        text = unquote(text)
+    return _HEXADECIMAL.sub(lambda sign: chr(int(sign[1], 16)), text) if "\\x" in text else text
 
 
 def item(
