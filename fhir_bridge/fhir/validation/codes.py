@@ -328,7 +328,7 @@ CODES = declare(
     ),
     IssueCode(
         "FB-FHIR-073",
-        "error",
+        "warning",
         "text with control characters",
         "remove the characters: XML can't carry them",
         "value",

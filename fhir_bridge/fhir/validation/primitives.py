@@ -144,7 +144,10 @@ def is_blank(value: object, name: str) -> bool:
 
 
 def has_control_characters(value: object, name: str) -> bool:
-    """Whether a string's only fault is control characters, which no text of FHIR holds (R4 datatypes.html#string)."""
+    """Whether a string's only fault is control characters: R4 says it SHOULD have none (datatypes.html#string).
+
+    Of markdown R4 says SHALL NOT, in the notes on that type.
+    """
     return (
         name == "string"
         and isinstance(value, str)
