@@ -26,7 +26,7 @@ def test_requests_after_the_database_ended_all_connections(hospital: Hospital, d
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         ).fetchone()
     assert ended is not None
-    assert ended[0] > 1
+    assert ended[0] >= 1  # reads that come together share one
     assert reads() == [200] * 12
 
 
