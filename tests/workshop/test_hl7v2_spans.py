@@ -16,9 +16,11 @@ from fhir_bridge.mapping import CLEARED, Read
 
 MODEL = Hl7v2Model()
 LINE_ENDS = st.sampled_from(["\r", "\n", "\r\n", "\r\r\n"])
+CONTROL = "".join(chr(number) for number in range(32) if chr(number) != "\t")
+"""What is left out of a message, so that its text is not what its bytes say."""
 TEXT = st.text(
     st.characters(
-        codec="utf-8", exclude_characters="\r\n|^~\\&#@$\x00\x0b\x1c\ufeff", exclude_categories=("Cs",)
+        codec="utf-8", exclude_characters=f"|^~\\&#@$\ufeff\ufffe\uffff{CONTROL}", exclude_categories=("Cs",)
     ),
     max_size=6,
 )
