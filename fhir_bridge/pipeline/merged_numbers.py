@@ -43,11 +43,7 @@ async def report_merges(store: Store, names: Sequence[tuple[str, str]]) -> list[
 async def _report(store: Store, changed: Sequence[int]) -> list[Issue]:
     if not changed:
         return []
-    noted = {
-        each.locator: each
-        for each in await store.read_inbox(kind="ambiguous", limit=_MOST)
-        if each.code == _CODE
-    }
+    noted = {each.locator: each for each in await store.read_inbox(kind="ambiguous", code=_CODE, limit=_MOST)}
     known = [("Patient", name.removeprefix("Patient/")) for locator in noted for name in locator.split()]
     async with store.pool.connection() as connection:
         keys = {*changed, *(await keys_of(connection, known) if known else ())}

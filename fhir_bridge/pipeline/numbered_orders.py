@@ -73,8 +73,7 @@ async def _join(store: Store, changed: Sequence[int]) -> JoinedOrders:
     async with store.pool.connection() as connection:
         actions = await naming(connection, changed, ["Task"])
     touched: set[tuple[str, str]] = set()
-    entries = await store.read_inbox(kind="ambiguous", limit=_MOST) if actions else []
-    entries = [each for each in entries if each.code == _UNKNOWN]
+    entries = await store.read_inbox(kind="ambiguous", code=_UNKNOWN, limit=_MOST) if actions else []
     for action in actions:
         touched |= await _join_action(store, action, entries, done)
     async with store.pool.connection() as connection:

@@ -252,8 +252,8 @@ async def _note(store: Store, study: dict[str, Any], *, sure: bool) -> None:
     """Enter a study whose order is not certain in the inbox, and settle it once it is."""
     locator = f"ImagingStudy/{study['id']}"
     if sure:
-        entries = await store.read_inbox(kind="ambiguous", limit=_MOST)
-        done = [each for each in entries if each.code == _AMBIGUOUS and each.locator == locator]
+        entries = await store.read_inbox(kind="ambiguous", code=_AMBIGUOUS, limit=_MOST)
+        done = [each for each in entries if each.locator == locator]
         if done:
             await store.settle_inbox(done)
         return

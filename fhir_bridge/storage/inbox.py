@@ -134,6 +134,7 @@ async def read(
     *,
     state: State | None = "open",
     kind: Kind | None = None,
+    code: str | None = None,
     keys: Sequence[int] | None = None,
     after: int = 0,
     limit: int = 1000,
@@ -141,15 +142,15 @@ async def read(
     """Entries, oldest first.
 
     Args:
-        state: None for all states.
+        state: None for all states. code: of the issue.
         after: key of the last entry of the page before.
     """
     # One prepared statement for every combination of filters: NULL means that one does not filter.
     rows = await connection.execute(
         f"SELECT {_COLUMNS} FROM inbox WHERE (%s::text IS NULL OR state = %s) "  # noqa: S608
-        "AND (%s::text IS NULL OR kind = %s) AND (%s::bigint[] IS NULL OR key = ANY(%s)) AND key > %s "
-        "ORDER BY key LIMIT %s".encode(),
-        (state, state, kind, kind, keys, keys, after, limit),
+        "AND (%s::text IS NULL OR kind = %s) AND (%s::text IS NULL OR code = %s) "
+        "AND (%s::bigint[] IS NULL OR key = ANY(%s)) AND key > %s ORDER BY key LIMIT %s".encode(),
+        (state, state, kind, kind, code, code, keys, keys, after, limit),
     )
     return [_entry(*row) for row in await rows.fetchall()]
 

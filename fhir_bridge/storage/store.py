@@ -704,13 +704,16 @@ class Store:
         *,
         state: inbox.State | None = "open",
         kind: inbox.Kind | None = None,
+        code: str | None = None,
         keys: Sequence[int] | None = None,
         after: int = 0,
         limit: int = 1000,
     ) -> list[inbox.Entry]:
         """Entries of the inbox, oldest first (`storage.inbox.read`)."""
         async with self.pool.connection() as connection:
-            return await inbox.read(connection, state=state, kind=kind, keys=keys, after=after, limit=limit)
+            return await inbox.read(
+                connection, state=state, kind=kind, code=code, keys=keys, after=after, limit=limit
+            )
 
     async def settle_inbox(self, entries: Sequence[inbox.Entry]) -> int:
         """Settle the inbox entries that did not come again since they were read (`storage.inbox.settle`)."""
