@@ -14,8 +14,8 @@ from fhir_bridge.pipeline.issues import CODES
 from fhir_bridge.pipeline.since import since_last
 from fhir_bridge.storage import Store
 from fhir_bridge.storage.inbox import InboxItem
-from fhir_bridge.storage.merged_numbers import MergedNumber, merged_numbers, patients_changed_since
-from fhir_bridge.storage.numbered_orders import keys_of
+from fhir_bridge.storage.merged_numbers import MergedNumber, merged_numbers
+from fhir_bridge.storage.resource_keys import changed_since, keys_of
 
 __all__ = ["report_merges", "report_merges_since"]
 
@@ -29,7 +29,7 @@ async def report_merges_since(store: Store) -> list[Issue]:
     """Report what came since this was last done."""
     async with since_last(store, _SINCE) as since:
         async with store.pool.connection() as connection:
-            keys = await patients_changed_since(connection, since)
+            keys = await changed_since(connection, ["Patient"], since)
         return await _report(store, keys)
 
 

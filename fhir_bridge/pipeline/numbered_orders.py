@@ -19,16 +19,16 @@ from fhir_bridge.pipeline.since import since_last
 from fhir_bridge.storage import RecordSet, Store
 from fhir_bridge.storage.inbox import Entry, InboxItem
 from fhir_bridge.storage.numbered_orders import (
+    CHANGING_TYPES,
     NUMBERED_ORDERS,
     ORDER_TYPES,
     Naming,
-    changed_since,
     contents_of,
-    keys_of,
     naming,
     orders_of,
     reports_of,
 )
+from fhir_bridge.storage.resource_keys import changed_since, keys_of
 
 __all__ = ["JoinedOrders", "join_orders", "join_orders_since"]
 
@@ -55,7 +55,7 @@ async def join_orders_since(store: Store) -> JoinedOrders:
     """Join what changed since this was last done."""
     async with since_last(store, _SINCE) as since:
         async with store.pool.connection() as connection:
-            changed = await changed_since(connection, since)
+            changed = await changed_since(connection, CHANGING_TYPES, since)
         return await _join(store, changed)
 
 

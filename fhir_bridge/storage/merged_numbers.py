@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from psycopg import AsyncConnection
 
 from fhir_bridge.storage.stored import parse
 
-__all__ = ["MergedNumber", "merged_numbers", "patients_changed_since"]
+__all__ = ["MergedNumber", "merged_numbers"]
 
 _PARAMETER: Final = "(SELECT key FROM parameter WHERE type = 'Patient' AND code = '{}')"
 _PAIRS: Final = (
@@ -22,7 +21,6 @@ _PAIRS: Final = (
     "x.key = b.resource AND x.type = 'Patient' AND NOT x.deleted WHERE r.type = 'Patient' AND NOT r.deleted AND "
 )
 _MERGED: Final = f"{_PAIRS} r.key = ANY(%(keys)s) UNION {_PAIRS} x.key = ANY(%(keys)s) ORDER BY 1, 3"
-_CHANGED: Final = "SELECT key FROM resource WHERE type = 'Patient' AND last_updated >= %s"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +45,6 @@ async def merged_numbers(connection: AsyncConnection, keys: Sequence[int]) -> li
         for merged, content, other, others, number in await rows.fetchall()
         if _is_replaced(parse(bytes(content))) and not _is_replaced(parse(bytes(others)))
     ]
-
-
-async def patients_changed_since(connection: AsyncConnection, since: datetime) -> list[int]:
-    """Internal keys of the Patients that changed."""
-    rows = await connection.execute(_CHANGED, (since,))
-    return [row[0] for row in await rows.fetchall()]
 
 
 def _is_replaced(patient: dict[str, Any]) -> bool:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from psycopg import AsyncConnection
@@ -17,9 +16,7 @@ __all__ = [
     "NUMBERED_ORDERS",
     "ORDER_TYPES",
     "Naming",
-    "changed_since",
     "contents_of",
-    "keys_of",
     "naming",
     "orders_of",
     "reports_of",
@@ -93,24 +90,6 @@ class Naming:
     def name(self) -> str:
         """Type and id, as a reference has them."""
         return f"{self.type}/{self.id}"
-
-
-async def changed_since(connection: AsyncConnection, since: datetime) -> list[int]:
-    """Internal keys of what changed since that may change which order is meant."""
-    rows = await connection.execute(
-        "SELECT key FROM resource WHERE type = ANY(%s) AND last_updated >= %s", (list(CHANGING_TYPES), since)
-    )
-    return [row[0] for row in await rows.fetchall()]
-
-
-async def keys_of(connection: AsyncConnection, names: Collection[tuple[str, str]]) -> list[int]:
-    """Internal keys of resources (type, id)."""
-    rows = await connection.execute(
-        "SELECT r.key FROM resource r JOIN unnest(%s::text[], %s::text[]) AS n (type, id) "
-        "ON n.type = r.type AND n.id = r.id",
-        ([name[0] for name in names], [name[1] for name in names]),
-    )
-    return [row[0] for row in await rows.fetchall()]
 
 
 async def naming(connection: AsyncConnection, changed: Sequence[int], types: Sequence[str]) -> list[Naming]:
