@@ -8,6 +8,7 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from fhir_bridge.adapters.ehr.fhir.members import member_of
 from fhir_bridge.fhir.definitions import Element, find_type, value_set
 
 __all__ = ["with_required_codes"]
@@ -59,18 +60,16 @@ def _walk(value: Any, kind: str, path: str | None) -> Any:
 
 @cache
 def _member(kind: str, path: str | None, name: str) -> _Member | None:
-    definition = find_type(kind)
-    child = definition.child(path or definition.root.id, name) if definition is not None else None
-    if definition is None or child is None:
+    member = member_of(kind, path, name)
+    if member is None:
         return None
-    element, of = child
+    element, of = member.element, member.type
     if of in _LEFT:
         return None
     codes = _codes_of(element) if of in ("code", *_CONCEPTS) else None
     if codes is None and find_type(of) is None:
         return None
-    inside = element.id if definition.children(element.id) else None
-    return _Member(kind if inside is not None else of, inside, codes)
+    return _Member(member.kind, member.path, codes)
 
 
 def _codes_of(element: Element) -> _Codes | None:
