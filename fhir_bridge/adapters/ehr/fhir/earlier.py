@@ -98,11 +98,16 @@ def _undone(built: dict[str, Any], elements: tuple[str, ...], reason: str) -> No
     Args:
         elements: those that say so. reason: the one that says why.
     """
-    stated = [built.pop(name) for name in elements if isinstance(built.get(name), bool)]
-    if any(stated):
+    if _is_stated(built, *elements):
         built["status"] = "not-done"
         if reason in built and "statusReason" not in built:
             built["statusReason"] = built.pop(reason)
+
+
+def _is_stated(built: dict[str, Any], *elements: str) -> bool:
+    """Whether one of the elements is true; those that are booleans are taken out."""
+    stated = [built.pop(name) for name in elements if isinstance(built.get(name), bool)]
+    return any(stated)
 
 
 def _explained(built: dict[str, Any], reasons: Any) -> bool:
@@ -126,10 +131,7 @@ def _administration(built: dict[str, Any]) -> None:
 
 
 def _dispense(built: dict[str, Any]) -> None:
-    if built.get("notDone") is False:
-        del built["notDone"]
-    elif built.get("notDone") is True:
-        del built["notDone"]
+    if _is_stated(built, "notDone"):
         built["status"] = "declined"
 
 
@@ -148,10 +150,7 @@ def _immunization(built: dict[str, Any]) -> None:
 
 def _family(built: dict[str, Any]) -> None:
     """A history that could not be taken says nothing of the relative: `health-unknown`."""
-    if built.get("notDone") is False:
-        del built["notDone"]
-    elif built.get("notDone") is True:
-        del built["notDone"]
+    if _is_stated(built, "notDone"):
         built["status"] = "health-unknown"
         if "dataAbsentReason" not in built and isinstance(built.get("notDoneReason"), Mapping):
             built["dataAbsentReason"] = built.pop("notDoneReason")
