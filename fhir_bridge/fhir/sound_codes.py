@@ -26,7 +26,7 @@ class SoundCodes:
 
     @staticmethod
     def text(value: dict[str, Any]) -> bytes | None:
-        """What a value is known by; None where it can't be judged by itself."""
+        """What a value is known by; None where it can't be checked by itself."""
         try:
             text = orjson.dumps(value)
         except TypeError:  # half a surrogate pair, a decimal where none belongs
@@ -38,7 +38,7 @@ class SoundCodes:
 
     @staticmethod
     def text_of_meta(value: dict[str, Any]) -> bytes | None:
-        """What the `meta` of a converted resource is known by; None where it can't be judged by itself."""
+        """What the `meta` of a converted resource is known by; None where it can't be checked by itself."""
         items = value.get("extension")
         if type(items) is not list or len(items) != 1 or type(items[0]) is not dict:
             return None
