@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from psycopg.abc import Buffer
 
@@ -25,7 +25,7 @@ from fhir_bridge.storage.search_pages import page_of, page_statement
 from fhir_bridge.storage.searching import SearchPage, bound_of, branch_of, is_bounded
 from fhir_bridge.storage.stored import Stored
 
-__all__ = ["PlannedSearch", "SearchPlans"]
+__all__ = ["PlannedSearch", "SearchPlans", "ShortSearch"]
 
 Parameters = Sequence[tuple[str, str]]
 
@@ -44,6 +44,17 @@ _MARKS = tuple(f"m-.Q{secrets.token_hex(30)}" for _ in range(MOST_PARAMETERS))
 kinds of signs, so that one which is folded, cut or parted on its way into the statement is noticed."""
 _AS_THEY_ARE = frozenset({"_sort"})
 """Parameters whose values are a part of the form."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShortSearch:
+    """The first page of a search on one type, as it is asked for. parameters: without those about the answer's form."""
+
+    type: str
+    parameters: Parameters
+    access: AccessFilter
+    count: int
+    most_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +78,8 @@ class PlannedSearch:
     trips: RoundTrips
     cursors: Cursors
     plan: _Plan
-    type: str
-    parameters: Parameters
+    search: ShortSearch
     plain: Sequence[str]
-    access: AccessFilter
-    count: int
-    most_bytes: int | None
 
     async def page(self, turn: Turn) -> SearchPage:
         """Run it; as `Store.search`.
@@ -80,16 +87,17 @@ class PlannedSearch:
         Args:
             turn: what a round trip takes, which it shares with others of the caller.
         """
+        search = self.search
         values = list(self.plan.values)
         for position, number, in_list in self.plan.bound:
             text = self.plain[number].encode()
             values[position] = b'{"%b"}' % text if in_list else text
-        rows = await self.trips.rows(self.plan.statement, values, self.access.subject, turn)
-        page = page_of(rows, self.plan.sorts, None, self.count, self.most_bytes)
+        rows = await self.trips.rows(self.plan.statement, values, search.access.subject, turn)
+        page = page_of(rows, self.plan.sorts, None, search.count, search.most_bytes)
         entries = [Stored(row[5], row[1], row[2], row[3], row[4]) for row in page.rows]
         if not page.more:
             return SearchPage(entries, len(entries))
-        bound = bound_of([self.type], self.parameters, self.access)
+        bound = bound_of([search.type], search.parameters, search.access)
         return SearchPage(entries, None, None if page.next is None else self.cursors.make(page.next, bound))
 
 
@@ -108,27 +116,18 @@ class SearchPlans:
         self._plans: dict[object, _Plan | None] = {}
         self._met: set[object] = set()
 
-    async def find(
-        self,
-        resource_type: str,
-        parameters: Parameters,
-        access: AccessFilter,
-        count: int,
-        most_bytes: int | None,
-    ) -> PlannedSearch | None:
+    async def find(self, search: ShortSearch) -> PlannedSearch | None:
         """The search, where its form is one that is kept; None where it has to be compiled.
-
-        Args:
-            parameters: without those about the answer's form.
 
         Raises:
             Forbidden, BadSearch: as `Store.search`.
         """
-        if not 0 < len(parameters) <= MOST_PARAMETERS or not 0 < count <= MOST_ENTRIES or not access.subject:
+        few = 0 < len(search.parameters) <= MOST_PARAMETERS and 0 < search.count <= MOST_ENTRIES
+        if not few or not search.access.subject:
             return None
-        form: list[object] = [resource_type, access, count, most_bytes]
+        form: list[object] = [search.type, search.access, search.count, search.most_bytes]
         plain: list[str] = []
-        for name, value in parameters:
+        for name, value in search.parameters:
             form.append(name)
             if name in _AS_THEY_ARE:
                 form.append(value)
@@ -149,36 +148,26 @@ class SearchPlans:
                     self._met.clear()
                 self._met.add(key)
                 return None
-            plan = await self._compile(resource_type, parameters, access, count, most_bytes, plain)
+            plan = await self._compile(search, plain)
             if len(self._plans) >= MOST_KEPT:
                 self._plans.clear()
             self._plans[key] = plan
         if plan is None:
             return None
-        return PlannedSearch(
-            self._trips, self._cursors, plan, resource_type, parameters, plain, access, count, most_bytes
-        )
+        return PlannedSearch(self._trips, self._cursors, plan, search, plain)
 
-    async def _compile(
-        self,
-        resource_type: str,
-        parameters: Parameters,
-        access: AccessFilter,
-        count: int,
-        most_bytes: int | None,
-        plain: Sequence[str],
-    ) -> _Plan | None:
-        if not is_bounded(resource_type, parameters, access):
+    async def _compile(self, search: ShortSearch, plain: Sequence[str]) -> _Plan | None:
+        if not is_bounded(search.type, search.parameters, search.access):
             return None
         marks = iter(_MARKS)
         marked = [
             (name, value if name in _AS_THEY_ARE else value.removesuffix(text) + next(marks))
-            for (name, value), text in zip(parameters, _texts(parameters, plain), strict=True)
+            for (name, value), text in zip(search.parameters, _texts(search.parameters, plain), strict=True)
         ]
         before = self._dictionaries.depended
-        first = await self._statement(resource_type, parameters, access, count, most_bytes)
+        first = await self._statement(search)
         try:
-            second = await self._statement(resource_type, marked, access, count, most_bytes)
+            second = await self._statement(replace(search, parameters=marked))
         except BadSearch:  # a date, a number
             return None
         # What the store's state had a part in may be another one the next time.
@@ -205,20 +194,16 @@ class SearchPlans:
         prepared, values = prepared_of(statement)
         return _Plan(prepared, values, tuple(bound), sorts)
 
-    async def _statement(
-        self,
-        resource_type: str,
-        parameters: Parameters,
-        access: AccessFilter,
-        count: int,
-        most_bytes: int | None,
-    ) -> tuple[Condition, int] | None:
+    async def _statement(self, search: ShortSearch) -> tuple[Condition, int] | None:
         branch, ignored = await branch_of(
-            resource_type, parameters, access, self._dictionaries, alone=True, bounded=True
+            search.type, search.parameters, search.access, self._dictionaries, alone=True, bounded=True
         )
         if ignored:
             return None
-        return page_statement([branch], None, count, most_bytes, bounded=True), len(branch.sorts)
+        return (
+            page_statement([branch], None, search.count, search.most_bytes, bounded=True),
+            len(branch.sorts),
+        )
 
 
 def _texts(parameters: Parameters, plain: Sequence[str]) -> list[str]:

@@ -16,7 +16,7 @@ from fhir_bridge.storage.last_observations import last_observations
 from fhir_bridge.storage.meta_values import read_meta
 from fhir_bridge.storage.record_pages import RecordPart, read_record_page
 from fhir_bridge.storage.round_trips import RoundTrips
-from fhir_bridge.storage.search_plans import PlannedSearch, SearchPlans
+from fhir_bridge.storage.search_plans import PlannedSearch, SearchPlans, ShortSearch
 from fhir_bridge.storage.searching import SearchOptions, SearchPage, run_search, types_of
 
 __all__ = ["Searches"]
@@ -67,7 +67,7 @@ class Searches:
         """The first page of a short search on one type, which shares round trips; None where `of_type` is for it."""
         if resource_type == AUDIT:
             return None
-        return await self._plans.find(resource_type, parameters, access, count, most_bytes)
+        return await self._plans.find(ShortSearch(resource_type, parameters, access, count, most_bytes))
 
     async def of_types(
         self,
